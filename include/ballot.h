@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ballot.h - collectives for training on many machines, and the majority vote.
+ *
+ * Every function returns 0 (or what its comment says) on success and a negative
+ * errno on failure; ballot_last_error() then says in words what failed, which
+ * ranks are concerned and what to do about it. No call waits for ever: each has
+ * a deadline (struct ballot_config, BALLOT_TIMEOUT_MS).
+ *
+ * Calls on one communicator are matched by their order, as in NCCL and MPI: all
+ * ranks make the same calls in the same order. A communicator may be used from
+ * several threads, if they agree on that order among themselves.
+ *
+ * Errors that any collective may return:
+ *   -EINVAL       an argument is out of range; nothing was sent
+ *   -EPROTO       ranks disagree: another rank called something else
+ *   -ETIMEDOUT    the deadline passed; ballot_last_error() names the ranks
+ *                 that are missing
+ *   -ENOTCONN     a rank that is needed has died
+ *   -ESTALE       (servers = root with a quorum) this rank is so late that the
+ *                 results it missed are gone: take the parameters anew, then go
+ *                 on calling
+ *   -ECANCELED    ballot_comm_abort() was called here
+ * Without a quorum all of them but -EINVAL end the communicator: every later
+ * call on it returns the same error at once.
+ */
+#ifndef BALLOT_H
+#define BALLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BALLOT_API __attribute__((visibility("default")))
+
+#define BALLOT_VERSION_MAJOR 0
+#define BALLOT_VERSION_MINOR 1
+#define BALLOT_VERSION_PATCH 0
+
+enum {
+    BALLOT_RANKS_MAX = 1024,
+    BALLOT_WEIGHT_MAX = 15,
+    BALLOT_UNIQUE_ID_BYTES = 128,
+};
+
+struct ballot_comm;    /* a communicator: the ranks that work together */
+struct ballot_request; /* a collective under way */
+
+/* Made by one process, carried to all others out of band. Holds the address of
+ * the root and the job's secret: who has it may join. */
+struct ballot_unique_id {
+    unsigned char internal[BALLOT_UNIQUE_ID_BYTES];
+};
+
+enum ballot_type {
+    BALLOT_FLOAT32,
+    BALLOT_FLOAT16,
+    BALLOT_BFLOAT16,
+    BALLOT_FLOAT64,
+    /* Packed signs: count coordinates in ceil(count / 64) little-endian 64-bit
+     * words; coordinate i is bit i mod 64 of word i / 64, 1 means minus. */
+    BALLOT_SIGNS,
+    BALLOT_TYPES,
+};
+
+enum ballot_op {
+    /* The sign that most ranks had, as +1 or -1 in the caller's type (packed
+     * for BALLOT_SIGNS). Negative values vote minus; +0, -0 and NaN plus. */
+    BALLOT_MAJORITY,
+    BALLOT_SUM, /* BALLOT_FLOAT32 only */
+    BALLOT_AVG, /* BALLOT_FLOAT32 only */
+    BALLOT_OPS,
+};
+
+/* Who counts. */
+enum ballot_servers {
+    BALLOT_SERVERS_RANKS, /* every rank its share: fastest; any death ends it */
+    BALLOT_SERVERS_ROOT,  /* rank 0 counts all: quorum, late ranks catch up */
+};
+
+/* What an even count decides. */
+enum ballot_tie {
+    BALLOT_TIE_PLUS,
+    BALLOT_TIE_MINUS,
+    BALLOT_TIE_ZERO,   /* the output is 0 there (not for BALLOT_SIGNS) */
+    BALLOT_TIE_RANDOM, /* a hash of seed, round and coordinate */
+};
+
+/* What a coordinate that is exactly zero votes. */
+enum ballot_zero {
+    BALLOT_ZERO_PLUS,
+    BALLOT_ZERO_ABSTAIN, /* a second bit a coordinate goes up */
+};
+
+/* Who gets in. */
+enum ballot_auth {
+    BALLOT_AUTH_DEFAULT, /* group where there is a key, else none */
+    BALLOT_AUTH_GROUP,   /* the job's secret is required */
+    BALLOT_AUTH_NONE,    /* everybody who knows the port */
+};
+
+/*
+ * Configuration of a communicator; the same on every rank, but for `weights`
+ * nothing is kept by reference and weights are copied. Start from
+ * BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose". Environment variables of the
+ * name in brackets override the default, not a value that was set here.
+ */
+struct ballot_config {
+    enum ballot_servers servers;  /* [BALLOT_SERVERS=ranks|root] */
+    const char *transport;        /* "shm", "tcp" [BALLOT_TRANSPORT] */
+    uint32_t chunk;               /* coordinates, multiple of 512
+                                     [BALLOT_CHUNK] */
+    uint32_t window;              /* slots of a voter at a server, 1..32
+                                     [BALLOT_WINDOW] */
+    uint32_t quorum;              /* voters that decide; 0: all. Needs
+                                     servers = root [BALLOT_QUORUM] */
+    uint32_t liars;               /* promise: at most so many of the voters
+                                     lie; checks 2 liars + 1 <= quorum <=
+                                     ranks - liars [BALLOT_LIARS] */
+    uint32_t grace_ms;            /* after a quorum is in, wait so long for
+                                     the others; default 100
+                                     [BALLOT_GRACE_MS] */
+    uint32_t timeout_ms;          /* of a collective; default 60000
+                                     [BALLOT_TIMEOUT_MS] */
+    uint32_t init_timeout_ms;     /* until all ranks are there; default 60000
+                                     [BALLOT_INIT_TIMEOUT_MS] */
+    enum ballot_tie tie;          /* [BALLOT_TIE=plus|minus|zero|random] */
+    enum ballot_zero zero;        /* [BALLOT_ZERO=plus|abstain] */
+    uint64_t seed;                /* of random ties */
+    const uint8_t *weights;       /* [ranks], each 1..15; NULL: all 1. Never
+                                     derive them from earlier results */
+    uint32_t kept_rounds;         /* results kept for late ranks; default 8
+                                     [BALLOT_KEPT_ROUNDS] */
+    size_t count_max;             /* largest count of a call where memory is
+                                     reserved (quorum, Signum); default
+                                     2^25 [BALLOT_COUNT_MAX] */
+    bool same_voters;             /* fail a round whose chunks were not all
+                                     decided by the same voters */
+    enum ballot_auth auth;        /* [BALLOT_AUTH=group|none] */
+};
+
+#define BALLOT_CONFIG_DEFAULT ((struct ballot_config){0})
+
+/* ---- The library -------------------------------------------------------- */
+
+/* 10000 * major + 100 * minor + patch into *version. */
+BALLOT_API int ballot_version(int *version);
+
+/* What `error` (a negative errno) means here; never NULL. */
+BALLOT_API const char *ballot_error_string(int error);
+
+/*
+ * The last error in words: of `comm`, or with NULL of this thread's last call
+ * that had no communicator (init). "" if there was none. Valid until the
+ * next failure on the same communicator (or thread).
+ */
+BALLOT_API const char *ballot_last_error(const struct ballot_comm *comm);
+
+/* ---- Life of a communicator --------------------------------------------- */
+
+/*
+ * Makes an id and starts listening for the ranks in this process, which must
+ * stay until all have joined. Its address is that of BALLOT_SOCKET_IFNAME or of
+ * the route to other hosts; BALLOT_ROOT=host:port sets both.
+ */
+BALLOT_API int ballot_get_unique_id(struct ballot_unique_id *id);
+
+/*
+ * Joins `ranks` processes into one communicator; a collective call, ends on all
+ * ranks or names those that did not come. `config` may be NULL. The caller owns
+ * *comm and gives it back with ballot_comm_finalize() or _abort() + _finalize().
+ *
+ *   -EINVAL     a rank, count or configuration is out of range
+ *   -EEXIST     another process joined as the same rank
+ *   -EPROTO     ranks disagree on the configuration or on the number of ranks
+ *   -EACCES     the key is wrong
+ *   -ETIMEDOUT  ranks are missing; the error names them
+ */
+BALLOT_API int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
+                                     const struct ballot_unique_id *id,
+                                     int rank,
+                                     const struct ballot_config *config);
+
+/*
+ * The same for launched processes: BALLOT_RANK, BALLOT_RANKS and
+ * BALLOT_ROOT=host:port say who and where; BALLOT_KEY_FILE names a file with
+ * the job's key (without one: auth=none and one warning).
+ *   -ENOENT  no launcher is visible; the error says what to set
+ */
+BALLOT_API int ballot_comm_init_env(struct ballot_comm **comm,
+                                    const struct ballot_config *config);
+
+BALLOT_API int ballot_comm_rank(const struct ballot_comm *comm);
+BALLOT_API int ballot_comm_size(const struct ballot_comm *comm);
+
+/*
+ * Waits for outstanding requests, says goodbye, serves the others until they
+ * have said it too (or the deadline), then frees everything and sets *comm to
+ * NULL. NULL is allowed. Requests must have been waited for: their handles are
+ * invalid afterwards.
+ */
+BALLOT_API int ballot_comm_finalize(struct ballot_comm **comm);
+
+/*
+ * Ends every operation of `comm` with -ECANCELED; only sets a flag, returns at
+ * once, from any thread. Buffers stay in use until the call or the request that
+ * uses them has returned. ballot_comm_finalize() then frees without goodbye.
+ */
+BALLOT_API int ballot_comm_abort(struct ballot_comm *comm);
+
+/* ---- Collectives --------------------------------------------------------
+ *
+ * `request` NULL: blocks until complete. Otherwise returns at once with
+ * *request, owned by the caller, to be given to ballot_wait() or, until it says
+ * done, ballot_test(); buffers stay in use until then. At most 16 requests are
+ * under way on a communicator; one more gives -EAGAIN.
+ */
+
+/*
+ * recv[count] = op over all ranks' send[count]; send == recv is allowed.
+ * BALLOT_MAJORITY takes every type, BALLOT_SUM and _AVG float32. After a failure
+ * the content of recv is undefined.
+ *
+ * On the wire a majority is ceil(count / 8) bytes and one 64-byte line a chunk,
+ * each way. Source: Bernstein et al., "signSGD with Majority Vote is
+ * Communication Efficient and Fault Tolerant", ICLR 2019, Algorithm 1.
+ */
+BALLOT_API int ballot_all_reduce(const void *send, void *recv, size_t count,
+                                 enum ballot_type type, enum ballot_op op,
+                                 struct ballot_comm *comm,
+                                 struct ballot_request **request);
+
+/* recv[count] on every rank = send[count] of rank `root`. Only root reads
+ * send; send == recv is allowed. */
+BALLOT_API int ballot_broadcast(const void *send, void *recv, size_t count,
+                                enum ballot_type type, int root,
+                                struct ballot_comm *comm,
+                                struct ballot_request **request);
+
+/* Returns when every rank has called it. */
+BALLOT_API int ballot_barrier(struct ballot_comm *comm,
+                              struct ballot_request **request);
+
+/* Hyper-parameters of one Signum step. */
+struct ballot_signum {
+    float rate;         /* eta > 0 */
+    float momentum;     /* beta in [0, 1); 0 is signSGD */
+    float weight_decay; /* lambda >= 0, decoupled */
+};
+
+/*
+ * One optimiser step, fused on both sides:
+ *   momentum = (1 - beta) gradient + beta momentum; vote on its signs;
+ *   parameters = parameters - rate (sign(vote) + weight_decay parameters).
+ * All arrays float32 [count], count <= config.count_max. Momentum is updated
+ * when it is packed. Parameters change only when the last result of the round
+ * is in: a failed round leaves them as they were.
+ * Source: Bernstein et al. 2019, Algorithm 1 (SIGNUM with majority vote).
+ */
+BALLOT_API int ballot_signum_step(float *parameters, float *momentum,
+                                  const float *gradient, size_t count,
+                                  const struct ballot_signum *signum,
+                                  struct ballot_comm *comm,
+                                  struct ballot_request **request);
+
+/*
+ * Waits until the collective is complete, frees the request and sets *request
+ * to NULL; returns the collective's result.
+ */
+BALLOT_API int ballot_wait(struct ballot_request **request);
+
+/*
+ * *done = whether it is complete; never blocks. When done, frees the request,
+ * sets *request to NULL and returns the collective's result.
+ */
+BALLOT_API int ballot_test(struct ballot_request **request, bool *done);
+
+/* ---- What happened ------------------------------------------------------ */
+
+/* The last majority round that this rank completed. */
+struct ballot_round {
+    uint64_t round;
+    uint32_t voters_every;  /* voters counted in every chunk */
+    uint32_t voters_some;   /* voters counted in at least one chunk */
+    uint32_t voters_least;  /* least count of any chunk */
+    uint32_t lost;          /* ranks that died until now */
+    uint64_t every[BALLOT_RANKS_MAX / 64]; /* bit r: rank r, in every chunk */
+    uint64_t some[BALLOT_RANKS_MAX / 64];
+    uint64_t dead[BALLOT_RANKS_MAX / 64];
+};
+
+BALLOT_API int ballot_comm_round(const struct ballot_comm *comm,
+                                 struct ballot_round *round);
+
+struct ballot_stats {
+    uint64_t rounds;          /* majority rounds completed here */
+    uint64_t puts;            /* messages put to peers, self included */
+    uint64_t bytes_put;       /* header lines included, self included */
+    uint64_t votes_counted;   /* slots that this rank's server counted */
+    uint64_t votes_late;      /* arrived after their chunk was decided */
+    uint64_t dropped;         /* malformed, stale or repeated messages */
+    uint64_t strangers;       /* connections that did not prove the key */
+};
+
+BALLOT_API int ballot_comm_stats(const struct ballot_comm *comm,
+                                 struct ballot_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
