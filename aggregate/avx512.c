@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * avx512.c - the kernels with 512-bit registers: a line is one register.
+ *
+ * Needs AVX-512 F, BW, DQ and VL. Comparisons are those of integers (signs.h
+ * has the reason), tails go one coordinate at a time.
+ */
+#include "kernels.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include "signs.h"
+
+typedef __m512i slice;
+
+static inline slice slice_load(const uint64_t *words)
+{
+    slice loaded = _mm512_loadu_si512(words);
+
+    __asm__("" : "+v"(loaded));
+    return loaded;
+}
+
+static inline void slice_store(uint64_t *words, slice stored)
+{
+    _mm512_storeu_si512(words, stored);
+}
+
+static inline slice slice_sum(slice a, slice b, slice c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
+
+static inline slice slice_carry(slice a, slice b, slice c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0xe8);
+}
+
+#include "columns.h"
+
+static void vote_avx512(const struct vote *vote)
+{
+    vote_any(vote);
+}
+
+enum { REGISTER_BYTES = 64 };
+
+/* Coordinates in a register. */
+ALWAYS uint32_t lanes_of(enum sign_type type)
+{
+    return type == TYPE_FLOAT32 ? 16 : type == TYPE_FLOAT64 ? 8 : 32;
+}
+
+ALWAYS uint64_t lanes_minus(enum sign_type type, __m512i bits)
+{
+    const __m512i ones = _mm512_set1_epi8(-1);
+
+    switch (type) {
+    case TYPE_FLOAT32:
+        return _mm512_cmplt_epi32_mask(_mm512_add_epi32(bits, ones),
+                                       _mm512_set1_epi32(-0x00800000));
+    case TYPE_FLOAT64:
+        return _mm512_cmplt_epi64_mask(_mm512_add_epi64(bits, ones),
+                                       _mm512_set1_epi64(-(1ll << 52)));
+    case TYPE_FLOAT16:
+        return _mm512_cmplt_epi16_mask(_mm512_add_epi16(bits, ones),
+                                       _mm512_set1_epi16(-0x0400));
+    default:
+        return _mm512_cmplt_epi16_mask(_mm512_add_epi16(bits, ones),
+                                       _mm512_set1_epi16(-0x0080));
+    }
+}
+
+ALWAYS uint64_t lanes_marked(enum sign_type type, __m512i bits)
+{
+    switch (type) {
+    case TYPE_FLOAT32:
+        return _mm512_test_epi32_mask(bits, _mm512_set1_epi32(INT32_MAX));
+    case TYPE_FLOAT64:
+        return _mm512_test_epi64_mask(bits, _mm512_set1_epi64(INT64_MAX));
+    default: return _mm512_test_epi16_mask(bits, _mm512_set1_epi16(INT16_MAX));
+    }
+}
+
+ALWAYS void pack(enum sign_type type, uint64_t *restrict signs,
+                 uint64_t *restrict marks, const void *restrict values,
+                 size_t count)
+{
+    const uint32_t lanes = lanes_of(type);
+    const size_t whole = count / WORD_COORDINATES;
+    const char *at = values;
+
+    for (size_t w = 0; w < whole; w++) {
+        uint64_t minus = 0;
+        uint64_t marked = 0;
+
+        for (uint32_t i = 0; i < WORD_COORDINATES;
+             i += lanes, at += REGISTER_BYTES) {
+            const __m512i bits = _mm512_loadu_si512(at);
+
+            minus |= lanes_minus(type, bits) << i;
+            marked |= lanes_marked(type, bits) << i;
+        }
+        signs[w] = minus;
+        if (marks != NULL)
+            marks[w] = marked;
+    }
+    pack_from(type, whole * WORD_COORDINATES, signs, marks, values, count);
+}
+
+/* `pattern` in every lane. */
+ALWAYS __m512i lanes_fill(enum sign_type type, uint64_t pattern)
+{
+    switch (type) {
+    case TYPE_FLOAT32: return _mm512_set1_epi32((int)pattern);
+    case TYPE_FLOAT64: return _mm512_set1_epi64((long long)pattern);
+    default: return _mm512_set1_epi16((short)pattern);
+    }
+}
+
+/* `minus` where the bit of `signs` is 1, else `plus`; 0 where `zeros` is 1. */
+ALWAYS __m512i lanes_choose(enum sign_type type, uint64_t signs, uint64_t zeros,
+                            __m512i plus, __m512i minus)
+{
+    switch (type) {
+    case TYPE_FLOAT32:
+        return _mm512_maskz_mov_epi32(
+            (__mmask16)~zeros,
+            _mm512_mask_blend_epi32((__mmask16)signs, plus, minus));
+    case TYPE_FLOAT64:
+        return _mm512_maskz_mov_epi64(
+            (__mmask8)~zeros,
+            _mm512_mask_blend_epi64((__mmask8)signs, plus, minus));
+    default:
+        return _mm512_maskz_mov_epi16(
+            (__mmask32)~zeros,
+            _mm512_mask_blend_epi16((__mmask32)signs, plus, minus));
+    }
+}
+
+ALWAYS void apply_words(enum sign_type type, char *restrict at,
+                        const uint64_t *restrict signs,
+                        const uint64_t *restrict zeros, float scale,
+                        size_t words, bool far)
+{
+    const uint64_t pattern = pattern_scale(type, scale);
+    const __m512i plus = lanes_fill(type, pattern);
+    const __m512i minus = lanes_fill(type, pattern ^ type_minus(type));
+    const uint32_t lanes = lanes_of(type);
+
+    for (size_t w = 0; w < words; w++) {
+        const uint64_t word = signs_load(&signs[w]);
+        const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
+
+        for (uint32_t i = 0; i < WORD_COORDINATES;
+             i += lanes, at += REGISTER_BYTES) {
+            const __m512i chosen =
+                lanes_choose(type, word >> i, zero >> i, plus, minus);
+
+            if (far)
+                _mm512_stream_si512((void *)at, chosen);
+            else
+                _mm512_storeu_si512(at, chosen);
+        }
+    }
+    /* Stores around the caches are weakly ordered. */
+    if (far)
+        _mm_sfence();
+}
+
+ALWAYS void apply(enum sign_type type, void *restrict values,
+                  const uint64_t *restrict signs,
+                  const uint64_t *restrict zeros, float scale, size_t count)
+{
+    const size_t words = count / WORD_COORDINATES;
+    const size_t bytes = count / lanes_of(type) * REGISTER_BYTES;
+
+    if (signs_far(values, bytes, REGISTER_BYTES))
+        apply_words(type, values, signs, zeros, scale, words, true);
+    else
+        apply_words(type, values, signs, zeros, scale, words, false);
+    apply_from(type, words * WORD_COORDINATES, values, signs, zeros, scale,
+               count);
+}
+
+static void signum_avx512(uint64_t *restrict signs, uint64_t *restrict marks,
+                          float *restrict momentum,
+                          const float *restrict gradient, float beta,
+                          size_t count)
+{
+    const __m512 keep = _mm512_set1_ps(beta);
+    const __m512 take = _mm512_set1_ps(1.0f - beta);
+    const size_t whole = count / WORD_COORDINATES;
+    const size_t first = whole * WORD_COORDINATES;
+
+    for (size_t w = 0; w < whole; w++) {
+        uint64_t minus = 0;
+        uint64_t marked = 0;
+
+        for (uint32_t i = 0; i < WORD_COORDINATES; i += 16) {
+            float *const at = &momentum[w * WORD_COORDINATES + i];
+            const __m512 fresh = _mm512_mul_ps(
+                take, _mm512_loadu_ps(&gradient[w * WORD_COORDINATES + i]));
+            const __m512 next =
+                _mm512_add_ps(fresh, _mm512_mul_ps(keep, _mm512_loadu_ps(at)));
+            const __m512i bits = _mm512_castps_si512(next);
+
+            _mm512_storeu_ps(at, next);
+            minus |= lanes_minus(TYPE_FLOAT32, bits) << i;
+            marked |= lanes_marked(TYPE_FLOAT32, bits) << i;
+        }
+        signs[w] = minus;
+        if (marks != NULL)
+            marks[w] = marked;
+    }
+    momentum_from(first, momentum, gradient, beta, count);
+    pack_from(TYPE_FLOAT32, first, signs, marks, momentum, count);
+}
+
+static void update_avx512(float *restrict parameters,
+                          const uint64_t *restrict signs,
+                          const uint64_t *restrict zeros, float rate,
+                          float decay, size_t count)
+{
+    const __m512 rates = _mm512_set1_ps(rate);
+    const __m512 decays = _mm512_set1_ps(decay);
+    const __m512i plus = _mm512_castps_si512(_mm512_set1_ps(1.0f));
+    const __m512i minus = _mm512_castps_si512(_mm512_set1_ps(-1.0f));
+    const size_t whole = count / WORD_COORDINATES;
+    const size_t first = whole * WORD_COORDINATES;
+
+    for (size_t w = 0; w < whole; w++) {
+        const uint64_t word = signs_load(&signs[w]);
+        const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
+
+        for (uint32_t i = 0; i < WORD_COORDINATES; i += 16) {
+            float *const at = &parameters[w * WORD_COORDINATES + i];
+            const __m512 x = _mm512_loadu_ps(at);
+            const __m512 sign = _mm512_castsi512_ps(
+                lanes_choose(TYPE_FLOAT32, word >> i, zero >> i, plus, minus));
+            const __m512 step = _mm512_add_ps(sign, _mm512_mul_ps(decays, x));
+
+            _mm512_storeu_ps(at, _mm512_sub_ps(x, _mm512_mul_ps(rates, step)));
+        }
+    }
+    update_from(first, parameters, signs, zeros, rate, decay, count);
+}
+
+static void pack_float32_avx512(uint64_t *restrict signs,
+                                const void *restrict values, size_t count)
+{
+    pack(TYPE_FLOAT32, signs, NULL, values, count);
+}
+
+static void pack_float16_avx512(uint64_t *restrict signs,
+                                const void *restrict values, size_t count)
+{
+    pack(TYPE_FLOAT16, signs, NULL, values, count);
+}
+
+static void pack_bfloat16_avx512(uint64_t *restrict signs,
+                                 const void *restrict values, size_t count)
+{
+    pack(TYPE_BFLOAT16, signs, NULL, values, count);
+}
+
+static void pack_float64_avx512(uint64_t *restrict signs,
+                                const void *restrict values, size_t count)
+{
+    pack(TYPE_FLOAT64, signs, NULL, values, count);
+}
+
+static void pack_marks_float32_avx512(uint64_t *restrict signs,
+                                      uint64_t *restrict marks,
+                                      const void *restrict values, size_t count)
+{
+    pack(TYPE_FLOAT32, signs, marks, values, count);
+}
+
+static void pack_marks_float16_avx512(uint64_t *restrict signs,
+                                      uint64_t *restrict marks,
+                                      const void *restrict values, size_t count)
+{
+    pack(TYPE_FLOAT16, signs, marks, values, count);
+}
+
+static void pack_marks_bfloat16_avx512(uint64_t *restrict signs,
+                                       uint64_t *restrict marks,
+                                       const void *restrict values,
+                                       size_t count)
+{
+    pack(TYPE_BFLOAT16, signs, marks, values, count);
+}
+
+static void pack_marks_float64_avx512(uint64_t *restrict signs,
+                                      uint64_t *restrict marks,
+                                      const void *restrict values, size_t count)
+{
+    pack(TYPE_FLOAT64, signs, marks, values, count);
+}
+
+static void apply_float32_avx512(void *restrict values,
+                                 const uint64_t *restrict signs,
+                                 const uint64_t *restrict zeros, float scale,
+                                 size_t count)
+{
+    apply(TYPE_FLOAT32, values, signs, zeros, scale, count);
+}
+
+static void apply_float16_avx512(void *restrict values,
+                                 const uint64_t *restrict signs,
+                                 const uint64_t *restrict zeros, float scale,
+                                 size_t count)
+{
+    apply(TYPE_FLOAT16, values, signs, zeros, scale, count);
+}
+
+static void apply_bfloat16_avx512(void *restrict values,
+                                  const uint64_t *restrict signs,
+                                  const uint64_t *restrict zeros, float scale,
+                                  size_t count)
+{
+    apply(TYPE_BFLOAT16, values, signs, zeros, scale, count);
+}
+
+static void apply_float64_avx512(void *restrict values,
+                                 const uint64_t *restrict signs,
+                                 const uint64_t *restrict zeros, float scale,
+                                 size_t count)
+{
+    apply(TYPE_FLOAT64, values, signs, zeros, scale, count);
+}
+
+/* Unlike raw CPUID, this also asks whether the OS saves the registers. */
+static bool supported(void)
+{
+    return __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+
+const struct kernels kernels_avx512 = {
+    .name = "avx512",
+    .supported = supported,
+    .pack = {[TYPE_FLOAT32] = pack_float32_avx512,
+             [TYPE_FLOAT16] = pack_float16_avx512,
+             [TYPE_BFLOAT16] = pack_bfloat16_avx512,
+             [TYPE_FLOAT64] = pack_float64_avx512,
+             [TYPE_SIGNS] = signs_pack},
+    .pack_marks = {[TYPE_FLOAT32] = pack_marks_float32_avx512,
+                   [TYPE_FLOAT16] = pack_marks_float16_avx512,
+                   [TYPE_BFLOAT16] = pack_marks_bfloat16_avx512,
+                   [TYPE_FLOAT64] = pack_marks_float64_avx512,
+                   [TYPE_SIGNS] = signs_pack_marks},
+    .vote = vote_avx512,
+    .apply = {[TYPE_FLOAT32] = apply_float32_avx512,
+              [TYPE_FLOAT16] = apply_float16_avx512,
+              [TYPE_BFLOAT16] = apply_bfloat16_avx512,
+              [TYPE_FLOAT64] = apply_float64_avx512,
+              [TYPE_SIGNS] = signs_apply},
+    .signum = signum_avx512,
+    .update = update_avx512,
+};
+
+#else
+
+static bool supported(void)
+{
+    return false;
+}
+
+const struct kernels kernels_avx512 = {
+    .name = "avx512",
+    .supported = supported,
+};
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* caster.c - a round seen from a voter, as a state machine. */
+#include "caster.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* One round under way. */
+struct casting {
+    struct caster_round call;
+    uint64_t number;
+    uint32_t chunks;
+    uint32_t answered; /* chunks whose result was consumed */
+    enum status status;
+    bool used; /* this place is taken */
+    bool over; /* its end was decided: what is left is drained */
+    bool told; /* its end was reported by caster_ended() */
+    bool timed_out;
+};
+
+/* What lies in one slot at a server: an unanswered put, or nothing. */
+struct pending {
+    uint64_t sequence;
+    uint32_t chunk;
+    uint32_t round_slot;
+    bool outstanding;
+    bool reading; /* its result arrived and is being used */
+};
+
+/* The numbered puts to one server. */
+struct stream {
+    uint64_t next;  /* sequence of the next put */
+    uint64_t round; /* whose chunk it is */
+    uint32_t chunk; /* first chunk of ours in it that was not put */
+    uint32_t outstanding;
+    uint64_t progress_ns; /* last put to an idle server, or result */
+    uint64_t suspect_ns;  /* when its silence was noticed; 0: it was not */
+};
+
+struct caster {
+    struct caster_config config;
+    uint64_t first; /* oldest round that is not forgotten */
+    uint64_t next;  /* number of the next round */
+    uint32_t turn;  /* the server that is asked first */
+    bool dead;      /* a server was given up */
+    uint64_t deadline_ns;
+    struct casting rounds[ROUNDS_MAX];
+    struct stream *streams;  /* [servers] */
+    struct pending *pending; /* [servers][window] */
+};
+
+int caster_open(struct caster **caster, const struct caster_config *config)
+{
+    struct caster *c;
+
+    if (config->window < 1 || config->window > WINDOW_MAX ||
+        config->servers < 1 || config->servers > RANKS_MAX)
+        return -EINVAL;
+    c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return -ENOMEM;
+    c->config = *config;
+    c->turn = config->rank % config->servers;
+    c->deadline_ns = UINT64_MAX;
+    c->streams = calloc(config->servers, sizeof(*c->streams));
+    c->pending =
+        calloc((size_t)config->servers * config->window, sizeof(*c->pending));
+    if (c->streams == NULL || c->pending == NULL) {
+        caster_close(c);
+        return -ENOMEM;
+    }
+    for (uint32_t s = 0; s < config->servers; s++)
+        c->streams[s].chunk = s;
+    *caster = c;
+    return 0;
+}
+
+void caster_close(struct caster *caster)
+{
+    if (caster == NULL)
+        return;
+    free(caster->pending);
+    free(caster->streams);
+    free(caster);
+}
+
+static struct casting *round_at(struct caster *c, uint64_t number)
+{
+    return &c->rounds[number % ROUNDS_MAX];
+}
+
+static struct pending *pending_at(struct caster *c, uint32_t server,
+                                  uint64_t sequence)
+{
+    uint32_t window = c->config.window;
+
+    return &c->pending[(size_t)server * window + sequence % window];
+}
+
+static uint32_t chunks_of(const struct caster_round *call)
+{
+    if (call->chunk_coordinates == 0)
+        return 1;
+    return (uint32_t)((call->count + call->chunk_coordinates - 1) /
+                      call->chunk_coordinates);
+}
+
+int caster_begin(struct caster *caster, const struct caster_round *round,
+                 uint64_t *number)
+{
+    struct casting *r = round_at(caster, caster->next);
+
+    assert(round->chunk_coordinates <= caster->config.shape.coordinates_max);
+    if (r->used || caster->dead)
+        return caster->dead ? -ENOTCONN : -EAGAIN;
+    *r = (struct casting){
+        .call = *round,
+        .number = caster->next,
+        .chunks = chunks_of(round),
+        .status = STATUS_OK,
+        .used = true,
+    };
+    *number = caster->next++;
+    return (int)(*number % ROUNDS_MAX);
+}
+
+/* Turns the stream to the first round that has a chunk for its server. */
+static struct casting *stream_round(struct caster *c, uint32_t server)
+{
+    struct stream *s = &c->streams[server];
+
+    for (; s->round < c->next; s->round++, s->chunk = server) {
+        struct casting *r = round_at(c, s->round);
+
+        if (s->chunk < r->chunks)
+            return r;
+    }
+    return NULL;
+}
+
+static struct call call_of(const struct casting *r, uint32_t chunk)
+{
+    uint64_t first = (uint64_t)chunk * r->call.chunk_coordinates;
+    uint64_t left = r->call.count - first;
+    struct call call = {
+        .round = r->number,
+        .count = r->call.count,
+        .chunk = chunk,
+        .detail = r->call.detail,
+        .type = r->call.type,
+        .op = r->call.op,
+    };
+
+    if (r->call.chunk_coordinates != 0) {
+        call.detail = r->call.chunk_coordinates;
+        call.coordinates = left < r->call.chunk_coordinates
+                               ? (uint32_t)left
+                               : r->call.chunk_coordinates;
+    }
+    return call;
+}
+
+static void describe_put(const struct caster *c, uint32_t server,
+                         const struct casting *r, struct caster_put *put)
+{
+    const struct stream *s = &c->streams[server];
+    bool abstain = r->call.abstain || r->over;
+
+    *put = (struct caster_put){
+        .server = server,
+        .slot = (uint32_t)(s->next % c->config.window),
+        .round_slot = (uint32_t)(r->number % ROUNDS_MAX),
+        .first = (uint64_t)s->chunk * r->call.chunk_coordinates,
+        .header =
+            {
+                .magic = HEADER_MAGIC,
+                .epoch = c->config.epoch,
+                .sequence = s->next,
+                .call = call_of(r, s->chunk),
+                .kind = HEADER_VOTE,
+                .flags = abstain ? FLAG_ABSTAIN : 0,
+            },
+    };
+    put->bytes =
+        vote_bytes(&c->config.shape, put->header.call.coordinates, abstain);
+}
+
+bool caster_next(struct caster *caster, struct caster_put *put)
+{
+    uint32_t servers = caster->config.servers;
+
+    if (caster->dead)
+        return false;
+    for (uint32_t i = 0; i < servers; i++) {
+        uint32_t server = (caster->turn + i) % servers;
+        struct stream *s = &caster->streams[server];
+        struct casting *r;
+
+        /* The credit: result `next - window` was consumed. */
+        if (pending_at(caster, server, s->next)->outstanding)
+            continue;
+        r = stream_round(caster, server);
+        if (r == NULL)
+            continue;
+        caster->turn = server;
+        describe_put(caster, server, r, put);
+        return true;
+    }
+    return false;
+}
+
+static void plan_deadline(struct caster *c, const struct stream *s)
+{
+    uint64_t at = s->suspect_ns == 0 ? s->progress_ns + c->config.timeout_ns
+                                     : s->suspect_ns + c->config.margin_ns;
+
+    if (s->outstanding > 0 && at < c->deadline_ns)
+        c->deadline_ns = at;
+}
+
+void caster_put_done(struct caster *caster, uint64_t now_ns,
+                     const struct caster_put *put)
+{
+    struct stream *s = &caster->streams[put->server];
+    struct pending *p = pending_at(caster, put->server, s->next);
+
+    assert(put->header.sequence == s->next && !p->outstanding);
+    *p = (struct pending){
+        .sequence = s->next,
+        .chunk = s->chunk,
+        .round_slot = put->round_slot,
+        .outstanding = true,
+    };
+    s->next++;
+    s->chunk += caster->config.servers;
+    if (s->outstanding++ == 0)
+        s->progress_ns = now_ns;
+    plan_deadline(caster, s);
+    caster->turn = (put->server + 1) % caster->config.servers;
+}
+
+/* Whether a header line is the result that the slot waits for. */
+static bool awaited(struct caster *c, uint32_t server, uint32_t slot,
+                    const struct header *header, uint32_t bytes)
+{
+    const struct pending *p;
+    struct call call;
+
+    if (server >= c->config.servers || slot >= c->config.window)
+        return false;
+    p = &c->pending[(size_t)server * c->config.window + slot];
+    if (!p->outstanding || p->reading || header->magic != HEADER_MAGIC ||
+        header->epoch != c->config.epoch || header->kind != HEADER_RESULT ||
+        header->sequence != p->sequence || header->status >= STATUSES)
+        return false;
+    if (header->status == STATUS_OK) {
+        call = call_of(&c->rounds[p->round_slot], p->chunk);
+        if (!call_equal(&header->call, &call))
+            return false;
+    }
+    return bytes == result_bytes(&c->config.shape, header);
+}
+
+int caster_arrived(struct caster *caster, uint32_t server, uint32_t slot,
+                   const struct header *header, uint32_t bytes,
+                   struct caster_result *result)
+{
+    struct pending *p;
+    const struct casting *r;
+
+    if (!awaited(caster, server, slot, header, bytes))
+        return -EBADMSG;
+    p = &caster->pending[(size_t)server * caster->config.window + slot];
+    r = &caster->rounds[p->round_slot];
+    p->reading = true;
+    *result = (struct caster_result){
+        .server = server,
+        .slot = slot,
+        .round_slot = p->round_slot,
+        .first = (uint64_t)p->chunk * r->call.chunk_coordinates,
+        .live = !r->over,
+        .header = *header,
+    };
+    if (header->status == STATUS_GONE) {
+        result->next_round = header->call.round;
+        result->next_sequence = header->mask;
+    }
+    return 0;
+}
+
+static void end_round(struct casting *r, enum status status)
+{
+    if (r->over)
+        return;
+    r->over = true;
+    r->status = status;
+}
+
+/*
+ * The server no longer keeps what we ask for, or a quorum called otherwise:
+ * forget every round under way and go on where it says that the next begins.
+ */
+static void jump(struct caster *c, uint32_t server, uint64_t round,
+                 uint64_t sequence)
+{
+    struct stream *s = &c->streams[server];
+
+    for (uint64_t n = c->first; n < c->next; n++) {
+        struct casting *r = round_at(c, n);
+
+        end_round(r, STATUS_GONE);
+        r->answered = r->chunks;
+    }
+    for (uint32_t w = 0; w < c->config.window; w++)
+        c->pending[(size_t)server * c->config.window + w].outstanding = false;
+    s->outstanding = 0;
+    if (sequence > s->next)
+        s->next = sequence;
+    /* The rounds in between are never begun here; ended ones keep their places
+     * until they were reported. */
+    if (round > c->next)
+        c->next = round;
+    s->round = c->next;
+    s->chunk = server;
+}
+
+void caster_consumed(struct caster *caster, uint64_t now_ns,
+                     const struct caster_result *result)
+{
+    struct stream *s = &caster->streams[result->server];
+    struct pending *p =
+        pending_at(caster, result->server, result->header.sequence);
+    struct casting *r = &caster->rounds[result->round_slot];
+
+    /* Forgotten by a jump meanwhile. */
+    if (!p->outstanding || p->sequence != result->header.sequence)
+        return;
+    p->outstanding = false;
+    p->reading = false;
+    s->outstanding--;
+    s->progress_ns = now_ns;
+    s->suspect_ns = 0;
+    plan_deadline(caster, s);
+    if (result->header.status != STATUS_OK)
+        end_round(r, (enum status)result->header.status);
+    if (result->next_sequence != 0 && caster->config.servers == 1) {
+        jump(caster, result->server, result->next_round, result->next_sequence);
+        return;
+    }
+    if (++r->answered == r->chunks)
+        end_round(r, STATUS_OK);
+}
+
+/* A server was silent past the deadline: nothing can be put any more. */
+static void give_up(struct caster *c)
+{
+    c->dead = true;
+    for (uint64_t n = c->first; n < c->next; n++) {
+        struct casting *r = round_at(c, n);
+
+        if (r->used && !r->over) {
+            end_round(r, STATUS_LOST);
+            r->timed_out = true;
+        }
+    }
+}
+
+void caster_tick(struct caster *caster, uint64_t now_ns)
+{
+    bool silent = false;
+
+    if (caster->dead || now_ns < caster->deadline_ns)
+        return;
+    caster->deadline_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < caster->config.servers; i++) {
+        struct stream *s = &caster->streams[i];
+
+        if (s->outstanding == 0)
+            continue;
+        if (s->suspect_ns == 0) {
+            if (now_ns - s->progress_ns >= caster->config.timeout_ns)
+                s->suspect_ns = now_ns;
+        } else if (now_ns - s->suspect_ns >= caster->config.margin_ns) {
+            silent = true;
+        }
+        plan_deadline(caster, s);
+    }
+    if (silent)
+        give_up(caster);
+}
+
+uint64_t caster_deadline(const struct caster *caster)
+{
+    return caster->dead ? UINT64_MAX : caster->deadline_ns;
+}
+
+/* Places are freed in order, when the end was told and all is answered. */
+static void forget(struct caster *c)
+{
+    while (c->first < c->next) {
+        struct casting *r = round_at(c, c->first);
+
+        if (r->used && r->number == c->first) {
+            if (!r->told || (r->answered < r->chunks && !c->dead))
+                return;
+            r->used = false;
+        }
+        c->first++;
+    }
+}
+
+bool caster_ended(struct caster *caster, struct caster_end *end)
+{
+    for (uint64_t n = caster->first; n < caster->next; n++) {
+        struct casting *r = round_at(caster, n);
+
+        if (!r->used || r->number != n || !r->over || r->told)
+            continue;
+        r->told = true;
+        *end = (struct caster_end){
+            .round = r->number,
+            .round_slot = (uint32_t)(n % ROUNDS_MAX),
+            .status = r->status,
+            .timed_out = r->timed_out,
+        };
+        for (uint32_t s = 0; r->timed_out && s < caster->config.servers; s++)
+            if (caster->streams[s].suspect_ns != 0)
+                mask_set(&end->missing, s);
+        return true;
+    }
+    forget(caster);
+    return false;
+}

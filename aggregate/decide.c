@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* decide.c - when a chunk is decided, and how: all votes, quorum, deadlines. */
+#include "tally_state.h"
+
+/*
+ * The call that more than half of the votes for base agree on, if any does
+ * (Boyer and Moore's majority vote, "MJRTY", 1981), and who cast it: a quorum
+ * is more than half of the ranks, so no other group can reach it.
+ */
+static uint32_t largest_group(const struct tally *t, struct call *call,
+                              struct rank_mask *mask)
+{
+    const struct call *candidate = NULL;
+    uint32_t lead = 0, count = 0;
+
+    *mask = (struct rank_mask){0};
+    for (uint32_t v = 0; v < t->config.shape.ranks; v++) {
+        const struct landing *l = landing_at(t, v, t->base);
+
+        if (!is_in(t, v, t->base) || l->abstain)
+            continue;
+        if (lead == 0)
+            candidate = &l->call;
+        if (call_equal(candidate, &l->call))
+            lead++;
+        else
+            lead--;
+    }
+    if (candidate == NULL)
+        return 0;
+    for (uint32_t v = 0; v < t->config.shape.ranks; v++) {
+        const struct landing *l = landing_at(t, v, t->base);
+
+        if (is_in(t, v, t->base) && !l->abstain &&
+            call_equal(candidate, &l->call)) {
+            mask_set(mask, v);
+            count++;
+        }
+    }
+    *call = *candidate;
+    return count;
+}
+
+/* Everybody whose put of base is in: what a failed decision tells. */
+static void present(const struct tally *t, struct rank_mask *mask)
+{
+    *mask = (struct rank_mask){0};
+    for (uint32_t v = 0; v < t->config.shape.ranks; v++)
+        if (is_in(t, v, t->base))
+            mask_set(mask, v);
+}
+
+/* Two voters of base whose calls differ. */
+static void describe_difference(const struct tally *t,
+                                struct difference *difference)
+{
+    uint32_t first = open_at(t, t->base)->first;
+    const struct call *a = &landing_at(t, first, t->base)->call;
+
+    *difference = (struct difference){.rank = {first, first}, .call = {*a, *a}};
+    for (uint32_t v = 0; v < t->config.shape.ranks; v++) {
+        const struct landing *l = landing_at(t, v, t->base);
+
+        if (is_in(t, v, t->base) && !call_equal(a, &l->call)) {
+            difference->rank[1] = v;
+            difference->call[1] = l->call;
+            return;
+        }
+    }
+}
+
+static void fail_base(struct tally *t, enum status status)
+{
+    struct decision *d = decision_at(t, t->base);
+
+    if (status == STATUS_LOST && open_at(t, t->base)->mixed)
+        status = STATUS_DIFFERS;
+    *d = (struct decision){
+        .sequence = t->base,
+        .call = landing_at(t, open_at(t, t->base)->first, t->base)->call,
+        .status = status,
+        .rank = t->dead,
+    };
+    present(t, &d->mask);
+    if (status == STATUS_DIFFERS)
+        describe_difference(t, &d->difference);
+}
+
+/* Whether base may be decided now, and how; fills its decision. */
+static bool decide_strict(struct tally *t, uint64_t now_ns)
+{
+    const struct open_chunk *o = open_at(t, t->base);
+    struct decision *d = decision_at(t, t->base);
+    struct decision agreed = {.sequence = t->base, .status = STATUS_OK};
+
+    if (t->live < t->config.shape.ranks) {
+        fail_base(t, STATUS_DEAD);
+    } else if (o->mixed) {
+        fail_base(t, STATUS_DIFFERS);
+    } else if (o->in == t->live) {
+        largest_group(t, &agreed.call, &agreed.mask);
+        if (mask_count(&agreed.mask) == 0) /* all abstain */
+            agreed.call = landing_at(t, o->first, t->base)->call;
+        *d = agreed;
+    } else if (now_ns - t->start_ns >= t->config.timeout_ns) {
+        fail_base(t, STATUS_LOST);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool decide_quorum(struct tally *t, uint64_t now_ns)
+{
+    const struct open_chunk *o = open_at(t, t->base);
+    struct decision agreed = {.sequence = t->base, .status = STATUS_OK};
+    bool expired = now_ns - t->start_ns >= t->config.timeout_ns;
+    bool all = o->in == t->live;
+    uint32_t votes = 0;
+
+    if (o->in >= t->config.quorum)
+        votes = largest_group(t, &agreed.call, &agreed.mask);
+    if (votes >= t->config.quorum) {
+        if (!t->grace_clock) {
+            t->grace_clock = true;
+            t->grace_ns = now_ns;
+        }
+        /* Calls without coordinates are for all that live, not for a quorum. */
+        if (all || expired ||
+            (agreed.call.coordinates > 0 &&
+             now_ns - t->grace_ns >= t->config.grace_ns)) {
+            *decision_at(t, t->base) = agreed;
+            return true;
+        }
+        return false;
+    }
+    if (!all && !expired)
+        return false;
+    fail_base(t, STATUS_LOST);
+    return true;
+}
+
+/* After base was decided: how much of its round is still to come here. */
+static void advance_run(struct tally *t)
+{
+    const struct decision *d = decision_at(t, t->base);
+    uint64_t chunks = 1;
+
+    if (t->run_left == 0) {
+        if (d->call.coordinates > 0 && d->call.detail > 0)
+            chunks = (d->call.count + d->call.detail - 1) / d->call.detail;
+        t->run_round = d->call.round;
+        t->run_left = 1;
+        if (chunks > d->call.chunk)
+            t->run_left = (chunks - d->call.chunk + t->config.servers - 1) /
+                          t->config.servers;
+    }
+    if (--t->run_left == 0) {
+        t->run_clock = false;
+        t->grace_clock = false;
+    }
+}
+
+void decide_close(struct tally *t)
+{
+    for (uint32_t v = 0; v < t->config.shape.ranks; v++)
+        if (is_in(t, v, t->base))
+            tally_queue_answer(t, v, t->base);
+    advance_run(t);
+    *open_at(t, t->base) = (struct open_chunk){0};
+    t->base++;
+}
+
+void decide_ready(struct tally *t, uint64_t now_ns)
+{
+    while (!t->counting && open_has(t, t->base)) {
+        const struct decision *d = decision_at(t, t->base);
+
+        if (!t->run_clock) {
+            t->run_clock = true;
+            t->start_ns = open_at(t, t->base)->first_ns;
+        }
+        if (!(t->config.quorum == 0 ? decide_strict(t, now_ns)
+                                    : decide_quorum(t, now_ns)))
+            return;
+        if (d->status == STATUS_OK && d->call.coordinates > 0)
+            t->counting = true;
+        else
+            decide_close(t);
+    }
+    /* Nobody is in any more: the clock waits for the next first put. */
+    if (t->run_left == 0 && !open_has(t, t->base)) {
+        t->run_clock = false;
+        t->grace_clock = false;
+    }
+}

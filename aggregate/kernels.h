@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernels.h - floats to signs, signs to majority, majority to floats.
+ *
+ * Signs: a bit is 1 iff the value is < 0 by an ordinary comparison, so +0, -0
+ * and NaN vote plus. Coordinate i is bit i mod 64 of little-endian word i / 64.
+ * Rows are whole 64-byte lines, 64-byte aligned, padded with zero bits.
+ *
+ * Rows that a peer can still write are loaded once, word for word, and never
+ * looked at again: every kernel that takes such rows says so.
+ */
+#ifndef BALLOT_AGGREGATE_KERNELS_H
+#define BALLOT_AGGREGATE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    LINE_BYTES = 64,
+    LINE_WORDS = 8,            /* 64-bit words in one line */
+    LINE_COORDINATES = 512,    /* coordinates in one line of signs */
+    VOTERS_MAX = 1024,         /* rows that one vote counts */
+    WEIGHT_MAX = 15,           /* of one voter */
+};
+
+/* Element types of a caller's vector, in the order of enum ballot_type. */
+enum sign_type {
+    TYPE_FLOAT32,
+    TYPE_FLOAT16,
+    TYPE_BFLOAT16,
+    TYPE_FLOAT64,
+    TYPE_SIGNS, /* packed already: ceil(count / 64) words */
+    TYPES,
+};
+
+/* Lines that hold `coordinates` signs. */
+static inline size_t lines_for(size_t coordinates)
+{
+    return (coordinates + LINE_COORDINATES - 1) / LINE_COORDINATES;
+}
+
+/*
+ * signs[8 * lines_for(count)]: the signs of values[count]; what is behind the
+ * last coordinate up to the end of its line is zero. `values` need not be
+ * aligned beyond its element. The result does not depend on MXCSR (DAZ).
+ */
+typedef void pack_fn(uint64_t *restrict signs, const void *restrict values,
+                     size_t count);
+
+/*
+ * As pack_fn, and marks[8 * lines_for(count)]: a bit is 1 iff the value is not
+ * zero (NaN is not zero). For TYPE_SIGNS every coordinate is marked.
+ */
+typedef void pack_marks_fn(uint64_t *restrict signs, uint64_t *restrict marks,
+                           const void *restrict values, size_t count);
+
+/*
+ * One vote over whole rows. Voter v adds weights[v] (1 without weights) to the
+ * counter of a coordinate iff its bit there is 1. With `marks` (zeros abstain)
+ * voter v adds weights[v] twice for a marked minus, once for an unmarked
+ * coordinate and not at all for a marked plus; a set sign that is not marked
+ * counts as unmarked (notes: a majority with abstentions is the plain vote over
+ * 2 n rows with the threshold n + 1).
+ *
+ *   result[words]  a bit is 1 iff the counter is >= threshold
+ *   ties[words]    NULL, or: a bit is 1 iff the counter is threshold - 1
+ *   signs[voters]  rows of `words` words, a multiple of 8; peers may write them
+ *                  meanwhile, so each word is loaded exactly once
+ *   marks[voters]  NULL, or rows as signs
+ *   weights        NULL, or [voters], each 1..WEIGHT_MAX
+ *   voters         1..VOTERS_MAX
+ *   threshold      1..(sum of weights, or twice that with marks)
+ *
+ * A coordinate of a padded tail in which all voters say 0 gives 0 in `result`;
+ * ties may be set there. Source: the vote of Bernstein et al., "signSGD with
+ * Majority Vote" (ICLR 2019), Algorithm 1, on packed signs.
+ */
+struct vote {
+    uint64_t *result;
+    uint64_t *ties;
+    const uint64_t *const *signs;
+    const uint64_t *const *marks;
+    const uint8_t *weights;
+    uint32_t voters;
+    uint32_t threshold;
+    size_t words;
+};
+typedef void vote_fn(const struct vote *vote);
+
+/*
+ * values[count]: +scale where the sign is 0, -scale where it is 1; where
+ * `zeros` is given and its bit is 1, +0. For TYPE_SIGNS copies the words
+ * (scale and zeros are ignored) and clears the bits behind the last
+ * coordinate. `signs` and `zeros` may be written by a peer: each word is
+ * loaded once.
+ */
+typedef void apply_fn(void *restrict values, const uint64_t *restrict signs,
+                      const uint64_t *restrict zeros, float scale,
+                      size_t count);
+
+/*
+ * momentum[i] = (1 - beta) * gradient[i] + beta * momentum[i], in exactly this
+ * order of float32 operations without contraction; signs[] = signs of the new
+ * momentum, as pack_fn; with `marks` not NULL also marks. Source: Bernstein et
+ * al. 2019, Algorithm 1 (damped momentum at the worker, no bias correction).
+ */
+typedef void signum_fn(uint64_t *restrict signs, uint64_t *restrict marks,
+                       float *restrict momentum,
+                       const float *restrict gradient, float beta,
+                       size_t count);
+
+/*
+ * x[i] = x[i] - rate * (s + decay * x[i]), where s is +1, -1, or 0 where
+ * `zeros` says so, computed as x - rate * (s + (decay * x)) in float32 without
+ * contraction. Source: Bernstein et al. 2019, Algorithm 1, last line.
+ */
+typedef void update_fn(float *restrict parameters,
+                       const uint64_t *restrict signs,
+                       const uint64_t *restrict zeros, float rate, float decay,
+                       size_t count);
+
+struct kernels {
+    const char *name; /* "avx512", "avx2", "portable" */
+    bool (*supported)(void);
+    pack_fn *pack[TYPES];
+    pack_marks_fn *pack_marks[TYPES];
+    vote_fn *vote;
+    apply_fn *apply[TYPES];
+    signum_fn *signum;
+    update_fn *update;
+};
+
+/* Each is the only symbol that its file exports. portable.c is the
+ * specification: the others give the same bits for the same bits. */
+extern const struct kernels kernels_avx512, kernels_avx2, kernels_portable;
+
+/* All of them, best first, NULL at the end. */
+extern const struct kernels *const kernels_all[];
+
+/*
+ * The fastest that runs on this machine, or the one called `name` (NULL or ""
+ * for the fastest). NULL if no such name exists or it does not run here.
+ */
+const struct kernels *kernels_pick(const char *name);
+
+/*
+ * ties[words] (as vote_fn gave them) are given to minus where a hash of seed,
+ * round and the coordinate's index says so: result |= ties & random. The same
+ * bits on every rank and machine. `first` is the index of the first coordinate,
+ * a multiple of 512.
+ */
+void ties_random(uint64_t *restrict result, const uint64_t *restrict ties,
+                 uint64_t seed, uint64_t round, uint64_t first, size_t words);
+
+/* sum[i] = a[i] + b[i] for float32; sum may be a or b, nothing else may
+ * overlap. */
+void reduce_add_float32(float *sum, const float *a, const float *b,
+                        size_t count);
+
+/* values[i] = values[i] * factor. */
+void reduce_scale_float32(float *values, float factor, size_t count);
+
+#endif

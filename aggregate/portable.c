@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * portable.c - the kernels in plain C, for every machine: the specification.
+ *
+ * Written to be read. signs.h says what one coordinate means; here are the rows
+ * of them, and the vote as a ripple of half adders, one voter after the other.
+ */
+#include "counting.h"
+#include "signs.h"
+
+static void pack_float32_portable(uint64_t *restrict signs,
+                                  const void *restrict values, size_t count)
+{
+    pack_from(TYPE_FLOAT32, 0, signs, NULL, values, count);
+}
+
+static void pack_float16_portable(uint64_t *restrict signs,
+                                  const void *restrict values, size_t count)
+{
+    pack_from(TYPE_FLOAT16, 0, signs, NULL, values, count);
+}
+
+static void pack_bfloat16_portable(uint64_t *restrict signs,
+                                   const void *restrict values, size_t count)
+{
+    pack_from(TYPE_BFLOAT16, 0, signs, NULL, values, count);
+}
+
+static void pack_float64_portable(uint64_t *restrict signs,
+                                  const void *restrict values, size_t count)
+{
+    pack_from(TYPE_FLOAT64, 0, signs, NULL, values, count);
+}
+
+static void pack_marks_float32_portable(uint64_t *restrict signs,
+                                        uint64_t *restrict marks,
+                                        const void *restrict values,
+                                        size_t count)
+{
+    pack_from(TYPE_FLOAT32, 0, signs, marks, values, count);
+}
+
+static void pack_marks_float16_portable(uint64_t *restrict signs,
+                                        uint64_t *restrict marks,
+                                        const void *restrict values,
+                                        size_t count)
+{
+    pack_from(TYPE_FLOAT16, 0, signs, marks, values, count);
+}
+
+static void pack_marks_bfloat16_portable(uint64_t *restrict signs,
+                                         uint64_t *restrict marks,
+                                         const void *restrict values,
+                                         size_t count)
+{
+    pack_from(TYPE_BFLOAT16, 0, signs, marks, values, count);
+}
+
+static void pack_marks_float64_portable(uint64_t *restrict signs,
+                                        uint64_t *restrict marks,
+                                        const void *restrict values,
+                                        size_t count)
+{
+    pack_from(TYPE_FLOAT64, 0, signs, marks, values, count);
+}
+
+static void apply_float32_portable(void *restrict values,
+                                   const uint64_t *restrict signs,
+                                   const uint64_t *restrict zeros, float scale,
+                                   size_t count)
+{
+    apply_from(TYPE_FLOAT32, 0, values, signs, zeros, scale, count);
+}
+
+static void apply_float16_portable(void *restrict values,
+                                   const uint64_t *restrict signs,
+                                   const uint64_t *restrict zeros, float scale,
+                                   size_t count)
+{
+    apply_from(TYPE_FLOAT16, 0, values, signs, zeros, scale, count);
+}
+
+static void apply_bfloat16_portable(void *restrict values,
+                                    const uint64_t *restrict signs,
+                                    const uint64_t *restrict zeros, float scale,
+                                    size_t count)
+{
+    apply_from(TYPE_BFLOAT16, 0, values, signs, zeros, scale, count);
+}
+
+static void apply_float64_portable(void *restrict values,
+                                   const uint64_t *restrict signs,
+                                   const uint64_t *restrict zeros, float scale,
+                                   size_t count)
+{
+    apply_from(TYPE_FLOAT64, 0, values, signs, zeros, scale, count);
+}
+
+static void signum_portable(uint64_t *restrict signs, uint64_t *restrict marks,
+                            float *restrict momentum,
+                            const float *restrict gradient, float beta,
+                            size_t count)
+{
+    momentum_from(0, momentum, gradient, beta, count);
+    pack_from(TYPE_FLOAT32, 0, signs, marks, momentum, count);
+}
+
+static void update_portable(float *restrict parameters,
+                            const uint64_t *restrict signs,
+                            const uint64_t *restrict zeros, float rate,
+                            float decay, size_t count)
+{
+    update_from(0, parameters, signs, zeros, rate, decay, count);
+}
+
+/* Adds 2^from to the counter of every coordinate whose bit in `carry` is 1. */
+static inline void add(uint64_t planes[][LINE_WORDS], uint32_t from,
+                       uint32_t top, const uint64_t *line)
+{
+    uint64_t carry[LINE_WORDS];
+
+    memcpy(carry, line, sizeof(carry));
+    for (uint32_t p = from; p <= top; p++)
+        for (uint32_t w = 0; w < LINE_WORDS; w++) {
+            const uint64_t both = planes[p][w] & carry[w];
+
+            planes[p][w] ^= carry[w];
+            carry[w] = both;
+        }
+}
+
+/* Voter v's line at word `at`, each word loaded once: "minus" and, which only
+ * counts with marks, "not plus". */
+static inline void load_voter(uint64_t *minus, uint64_t *not_plus,
+                              const struct vote *vote, uint32_t v, size_t at)
+{
+    for (uint32_t w = 0; w < LINE_WORDS; w++)
+        minus[w] = signs_load(&vote->signs[v][at + w]);
+    if (vote->marks == NULL)
+        return;
+    for (uint32_t w = 0; w < LINE_WORDS; w++) {
+        const uint64_t marked = signs_load(&vote->marks[v][at + w]);
+
+        minus[w] &= marked;
+        not_plus[w] = minus[w] | ~marked;
+    }
+}
+
+/* The counters of one line of coordinates. */
+static void count_line(uint64_t planes[][LINE_WORDS], const struct vote *vote,
+                       uint32_t top, size_t at)
+{
+    const uint32_t start = counting_start(vote, top);
+
+    for (uint32_t p = 0; p <= top; p++)
+        for (uint32_t w = 0; w < LINE_WORDS; w++)
+            planes[p][w] = (start >> p & 1) != 0 ? ~0ull : 0;
+    for (uint32_t v = 0; v < vote->voters; v++) {
+        const uint32_t weight = vote->weights != NULL ? vote->weights[v] : 1;
+        uint64_t minus[LINE_WORDS];
+        uint64_t not_plus[LINE_WORDS];
+
+        load_voter(minus, not_plus, vote, v, at);
+        for (uint32_t bit = 0; weight >> bit != 0; bit++) {
+            if ((weight >> bit & 1) == 0)
+                continue;
+            add(planes, bit, top, minus);
+            if (vote->marks != NULL)
+                add(planes, bit, top, not_plus);
+        }
+    }
+}
+
+static void vote_portable(const struct vote *vote)
+{
+    const uint32_t top = counting_top(vote);
+    uint64_t planes[PLANES_MAX][LINE_WORDS];
+
+    for (size_t at = 0; at < vote->words; at += LINE_WORDS) {
+        count_line(planes, vote, top, at);
+        memcpy(&vote->result[at], planes[top], LINE_BYTES);
+        for (uint32_t w = 0; vote->ties != NULL && w < LINE_WORDS; w++) {
+            uint64_t ties = ~planes[top][w];
+
+            for (uint32_t p = 0; p < top; p++)
+                ties &= planes[p][w];
+            vote->ties[at + w] = ties;
+        }
+    }
+}
+
+static bool supported(void)
+{
+    return true;
+}
+
+const struct kernels kernels_portable = {
+    .name = "portable",
+    .supported = supported,
+    .pack = {[TYPE_FLOAT32] = pack_float32_portable,
+             [TYPE_FLOAT16] = pack_float16_portable,
+             [TYPE_BFLOAT16] = pack_bfloat16_portable,
+             [TYPE_FLOAT64] = pack_float64_portable,
+             [TYPE_SIGNS] = signs_pack},
+    .pack_marks = {[TYPE_FLOAT32] = pack_marks_float32_portable,
+                   [TYPE_FLOAT16] = pack_marks_float16_portable,
+                   [TYPE_BFLOAT16] = pack_marks_bfloat16_portable,
+                   [TYPE_FLOAT64] = pack_marks_float64_portable,
+                   [TYPE_SIGNS] = signs_pack_marks},
+    .vote = vote_portable,
+    .apply = {[TYPE_FLOAT32] = apply_float32_portable,
+              [TYPE_FLOAT16] = apply_float16_portable,
+              [TYPE_BFLOAT16] = apply_bfloat16_portable,
+              [TYPE_FLOAT64] = apply_float64_portable,
+              [TYPE_SIGNS] = signs_apply},
+    .signum = signum_portable,
+    .update = update_portable,
+};

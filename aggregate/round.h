@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * round.h - what the first line of every slot says, and the limits of a round.
+ */
+#ifndef BALLOT_AGGREGATE_ROUND_H
+#define BALLOT_AGGREGATE_ROUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum {
+    RANKS_MAX = 1024,
+    MASK_WORDS = RANKS_MAX / 64,
+    WINDOW_MAX = 32,           /* slots of a voter at a server */
+    ROUNDS_MAX = 16,           /* rounds of one voter under way */
+    HEADER_MAGIC = 0x31544c42, /* "BLT1": the wire version is in it */
+    HEADER_MASK_RANKS = 64,    /* up to here the voter mask fits the header */
+};
+
+enum header_kind {
+    HEADER_VOTE = 1,
+    HEADER_RESULT,
+    HEADER_STREAM,
+    HEADER_CREDIT,
+    HEADER_CONTROL,
+};
+
+enum header_flag {
+    FLAG_ABSTAIN = 1, /* a put that asks for the result without a vote */
+};
+
+/* What a result says. */
+enum status {
+    STATUS_OK,
+    STATUS_DIFFERS, /* not all called the same; the payload names two calls */
+    STATUS_LOST,    /* no quorum at the deadline; the mask says who was in */
+    STATUS_DEAD,    /* a rank that is needed has died: `detail` */
+    STATUS_GONE,    /* so late that the result is no longer kept */
+    STATUSES,
+};
+
+/*
+ * One line, little-endian. A reader copies it once and looks at the copy only.
+ * The fields of `struct call` must be equal between the voters of a chunk.
+ */
+struct call {
+    uint64_t round;
+    uint64_t count;       /* coordinates of the whole call */
+    uint32_t chunk;       /* which of its chunks */
+    uint32_t coordinates; /* in this chunk */
+    uint32_t detail;      /* what else ranks must agree on: coordinates of a
+                             whole chunk; or the root of a broadcast */
+    uint8_t type;
+    uint8_t op;
+    uint16_t reserved; /* 0 */
+};
+
+struct header {
+    uint32_t magic;
+    uint32_t epoch; /* of the communicator */
+    uint64_t sequence;
+    struct call call;
+    uint8_t kind;
+    uint8_t flags;
+    uint8_t status;   /* results */
+    uint8_t reserved; /* 0 */
+    uint32_t rank;    /* STATUS_DEAD: who */
+    uint64_t mask;    /* results: voters counted, when ranks <= 64; GONE: first
+                         sequence of the next round, whose number is in call */
+};
+
+_Static_assert(sizeof(struct call) == 32, "a call is half a line");
+_Static_assert(sizeof(struct header) == 64, "a header is one line");
+
+/*
+ * Payload of a STATUS_DIFFERS result: two ranks and what they called; and where
+ * a voter whose call differs from a quorum's goes on.
+ */
+struct difference {
+    uint32_t rank[2];
+    uint64_t next_round;
+    uint64_t next_sequence; /* 0: nowhere, the round failed for all */
+    uint8_t padding[40];
+    struct call call[2];
+};
+_Static_assert(sizeof(struct difference) == 128, "two lines");
+
+static inline bool call_equal(const struct call *a, const struct call *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* What all calls on one communicator have in common. */
+struct shape {
+    uint32_t ranks;
+    uint32_t coordinates_max; /* of a chunk */
+    uint32_t planes_up;       /* 2 when zeros abstain (signs, marks), else 1 */
+    uint32_t planes_down;     /* 2 when ties are zero (signs, ties), else 1 */
+};
+
+/* ---- Sets of ranks ---- */
+
+struct rank_mask {
+    uint64_t words[MASK_WORDS];
+};
+
+static inline void mask_set(struct rank_mask *mask, uint32_t rank)
+{
+    mask->words[rank / 64] |= UINT64_C(1) << (rank % 64);
+}
+
+static inline void mask_clear(struct rank_mask *mask, uint32_t rank)
+{
+    mask->words[rank / 64] &= ~(UINT64_C(1) << (rank % 64));
+}
+
+static inline bool mask_has(const struct rank_mask *mask, uint32_t rank)
+{
+    return mask->words[rank / 64] >> (rank % 64) & 1;
+}
+
+static inline uint32_t mask_count(const struct rank_mask *mask)
+{
+    uint32_t count = 0;
+
+    for (int w = 0; w < MASK_WORDS; w++)
+        count += (uint32_t)__builtin_popcountll(mask->words[w]);
+    return count;
+}
+
+/* Lines of voter mask between a result's header line and its signs. */
+static inline uint32_t mask_lines(uint32_t ranks)
+{
+    return ranks <= HEADER_MASK_RANKS ? 0 : (ranks + 511) / 512;
+}
+
+/* Bytes of a put, header line included. */
+static inline uint32_t vote_bytes(const struct shape *shape,
+                                  uint32_t coordinates, bool abstain)
+{
+    uint32_t lines = (uint32_t)lines_for(coordinates) * shape->planes_up;
+
+    return LINE_BYTES * (1 + (abstain ? 0 : lines));
+}
+
+/* Bytes of a result, header line and mask lines included. */
+static inline uint32_t result_bytes(const struct shape *shape,
+                                    const struct header *header)
+{
+    uint32_t lines = 1 + mask_lines(shape->ranks);
+
+    if (header->status == STATUS_DIFFERS)
+        lines += sizeof(struct difference) / LINE_BYTES;
+    if (header->status == STATUS_OK)
+        lines +=
+            (uint32_t)lines_for(header->call.coordinates) * shape->planes_down;
+    return LINE_BYTES * lines;
+}
+
+/* Bytes that the largest message of either direction needs. */
+static inline uint32_t slot_bytes_for(const struct shape *shape)
+{
+    uint32_t planes = shape->planes_up > shape->planes_down
+                          ? shape->planes_up
+                          : shape->planes_down;
+    uint32_t lines = (uint32_t)lines_for(shape->coordinates_max) * planes;
+
+    if (lines < sizeof(struct difference) / LINE_BYTES)
+        lines = sizeof(struct difference) / LINE_BYTES;
+    return LINE_BYTES * (1 + mask_lines(shape->ranks) + lines);
+}
+
+#endif
