@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoll.c - the tcp transport over epoll and plain socket calls.
+ *
+ * Sockets are watched edge-triggered for both directions from the start, so
+ * that the data path never calls epoll_ctl(); a link remembers what the kernel
+ * said until a call contradicts it.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "tcp.h"
+
+enum {
+    /* With so few links, asking each socket is cheaper than asking epoll and
+     * then the socket. */
+    DIRECT_LINKS = 2,
+    COLLECT_EVENTS = 64,
+};
+
+int epoll_open(struct endpoint *endpoint)
+{
+    endpoint->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return endpoint->epoll < 0 ? -errno : 0;
+}
+
+void epoll_close(struct endpoint *endpoint)
+{
+    close(endpoint->epoll);
+}
+
+int epoll_add(struct endpoint *endpoint, struct tcp_link *link)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .data.ptr = link,
+    };
+
+    link->writable = true;
+    if (epoll_ctl(endpoint->epoll, EPOLL_CTL_ADD, link->descriptor, &event) < 0)
+        return -errno;
+    return 0;
+}
+
+void epoll_cut(struct endpoint *endpoint, struct tcp_link *link)
+{
+    if (!link->writable)
+        endpoint->blocked--;
+    link->readable = false;
+    link->writable = true;
+    /* A child process may hold a copy, so closing is not enough for either:
+     * neither to tell the peer nor to leave the epoll set. */
+    epoll_ctl(endpoint->epoll, EPOLL_CTL_DEL, link->descriptor, NULL);
+    shutdown(link->descriptor, SHUT_RDWR);
+    close(link->descriptor);
+    link->descriptor = -1;
+}
+
+static void note(struct endpoint *endpoint, struct tcp_link *link,
+                 uint32_t events)
+{
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        link->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        link->hangup = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && !link->writable) {
+        link->writable = true;
+        endpoint->blocked--;
+    }
+    if (link->readable || link->frames_count > 0)
+        tcp_ready(endpoint, link);
+}
+
+static void ask_epoll(struct endpoint *endpoint)
+{
+    struct epoll_event events[COLLECT_EVENTS];
+    int count = epoll_wait(endpoint->epoll, events, COLLECT_EVENTS, 0);
+
+    for (int i = 0; i < count; i++)
+        note(endpoint, events[i].data.ptr, events[i].events);
+}
+
+void epoll_collect(struct endpoint *endpoint)
+{
+    if (endpoint->peers_count > DIRECT_LINKS || endpoint->blocked > 0) {
+        ask_epoll(endpoint);
+        return;
+    }
+    for (uint32_t i = 0; i < endpoint->peers_count; i++) {
+        struct tcp_link *link = endpoint->links[endpoint->peers[i]];
+
+        if (link->descriptor >= 0) {
+            link->readable = true;
+            tcp_ready(endpoint, link);
+        }
+    }
+}
+
+void epoll_receive(struct endpoint *endpoint, struct tcp_link *link)
+{
+    struct iovec pieces[2];
+    struct msghdr message = {.msg_iov = pieces};
+    size_t asked_bytes;
+    ssize_t got;
+
+    if (!link->readable)
+        return;
+    message.msg_iovlen = (size_t)tcp_wanted(endpoint, link, pieces);
+    asked_bytes = pieces[0].iov_len;
+    if (message.msg_iovlen > 1)
+        asked_bytes += pieces[1].iov_len;
+    got = recvmsg(link->descriptor, &message, MSG_DONTWAIT);
+    if (got > 0) {
+        tcp_received(endpoint, link, (size_t)got);
+        /* What comes later makes a new edge; an end that came does not. */
+        if ((size_t)got < asked_bytes && !link->hangup)
+            link->readable = false;
+    } else if (got == 0) {
+        tcp_ended(endpoint, link, -ECONNRESET);
+    } else if (errno == EAGAIN) {
+        link->readable = false;
+    } else if (errno != EINTR) {
+        tcp_ended(endpoint, link, -errno);
+    }
+}
+
+void epoll_send(struct endpoint *endpoint, struct tcp_link *link)
+{
+    ssize_t sent;
+
+    if (!link->up || !link->writable || link->frames_count == 0)
+        return;
+    tcp_gather(endpoint, link);
+    sent =
+        sendmsg(link->descriptor, &link->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+        tcp_sent(endpoint, link, (size_t)sent);
+    } else if (errno == EAGAIN) {
+        link->writable = false;
+        endpoint->blocked++;
+    } else if (errno != EINTR) {
+        tcp_broken(endpoint, link, -errno);
+    }
+    if (link->frames_count > 0 && link->writable)
+        tcp_ready(endpoint, link);
+}
+
+int epoll_arm(struct endpoint *endpoint)
+{
+    if (endpoint->ready_count == 0)
+        ask_epoll(endpoint);
+    return endpoint->ready_count > 0 ? -EAGAIN : endpoint->epoll;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shm_link.h - how two processes of one host come to write each other's memory.
+ *
+ * Each side makes the memory that the other will write (its inbound memory) and
+ * passes it over the proven Unix connection, together with the page that says
+ * whether it sleeps, which the other can only read. The connection stays: bytes
+ * on it wake the sleeper, its end is the news of a death.
+ */
+#ifndef BALLOT_TRANSPORT_SHM_LINK_H
+#define BALLOT_TRANSPORT_SHM_LINK_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "transport.h"
+
+/* A notice names a slot in 16 bits and tells laps apart by 16 more, so twice
+ * the slots have to be below 2^15. */
+enum { SHM_SLOTS_MAX = (1 << 14) - 1 };
+
+/*
+ * What inbound memory looks like: a ring of notices, then the slots. A notice
+ * is one word, number | slot << 16 | bytes << 32, where number counts the
+ * notices from 1 and wraps. The reader knows which number comes next, so the
+ * writer's position is nowhere in memory, where it could lie.
+ */
+struct shm_layout {
+    uint32_t slots, slot_bytes;
+    uint32_t notices; /* a power of two above twice the slots */
+    size_t slots_at;  /* the first slot, from the start of the memory */
+    size_t bytes;     /* of all */
+};
+
+struct shm_link {
+    enum {
+        LINK_NONE,
+        LINK_MEETING, /* connected; memory not exchanged */
+        LINK_UP,
+        LINK_ENDED, /* the peer is gone, which is not yet reported */
+        LINK_GONE,  /* memory stays, for events handed out point into it */
+    } state;
+    uint32_t taken;          /* notices that were read from `in` */
+    uint32_t given;          /* notices that were written to `out` */
+    int descriptor;          /* the connection */
+    int bell;                /* what a byte is sent on to wake the peer */
+    void *in;                /* ours, written by the peer */
+    void *out;               /* the peer's, written by us */
+    _Atomic uint32_t *armed; /* the peer's page: 1 while it sleeps */
+};
+
+enum { SHM_PAGE_BYTES = 64 }; /* of the page with `armed`, before rounding */
+
+void shm_layout_init(struct shm_layout *layout, uint32_t slots,
+                     uint32_t slot_bytes);
+
+/* Listens under a random name, which goes to *address together with what
+ * shm_same_host() compares. Returns the descriptor. */
+int shm_listen(struct address *address);
+
+/* The socket address in a peer's address; -EHOSTUNREACH if the peer is not on
+ * the host of `ours`. */
+int shm_socket_address(struct sockaddr_storage *socket_address,
+                       socklen_t *socket_address_bytes,
+                       const struct address *address,
+                       const struct address *ours);
+
+/*
+ * Exchanges memory with the peers of all links[ranks] that are LINK_MEETING,
+ * at the same time, and makes them LINK_UP. `page` is the descriptor of our
+ * page. A peer that stalls or lies loses its own link only, which becomes
+ * LINK_NONE; the first such failure is returned after the rest was tried:
+ *   -ETIMEDOUT   the deadline passed
+ *   -EPROTO      what the peer offered cannot be trusted or is of other sizes
+ *   -EACCES      the peer runs as another user
+ *   -ECONNRESET  it went away
+ */
+int shm_links_exchange(struct shm_link *links, uint32_t ranks,
+                       const struct shm_layout *layout, int page,
+                       uint64_t deadline_ns);
+
+/* Makes the link of a rank to itself LINK_UP; `armed` is our own. */
+int shm_link_self(struct shm_link *link, const struct shm_layout *layout,
+                  _Atomic uint32_t *armed);
+
+/* Ends the connection; the memory stays. */
+void shm_link_cut(struct shm_link *link);
+
+/* Cuts, and gives the memory back. */
+void shm_link_close(struct shm_link *link, const struct shm_layout *layout);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.h - what whoever speaks frames over a non-blocking stream needs.
+ */
+#ifndef BALLOT_TRANSPORT_STREAM_H
+#define BALLOT_TRANSPORT_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum { NS_PER_MS = 1000000 };
+
+/* CLOCK_MONOTONIC, the clock of every deadline here. */
+static inline uint64_t stream_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* `now_ns` + `wait_ms`, or the end of time where that would wrap. */
+static inline uint64_t stream_later_ns(uint64_t now_ns, uint64_t wait_ms)
+{
+    uint64_t room_ms = (UINT64_MAX - now_ns) / NS_PER_MS;
+
+    return wait_ms > room_ms ? UINT64_MAX : now_ns + wait_ms * NS_PER_MS;
+}
+
+/* Integers on the wire are little-endian. */
+static inline void stream_store32(uint8_t bytes[4], uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline uint32_t stream_load32(const uint8_t bytes[4])
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 |
+           (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/*
+ * Send or receive bytes[*done..count) as far as the socket allows, and never
+ * more; *done grows. No SIGPIPE.
+ *   1            all of it
+ *   0            the socket would block
+ *   -ECONNRESET  the other side has closed; or another errno of the socket
+ */
+int stream_send(int descriptor, const void *bytes, size_t count, size_t *done);
+int stream_receive(int descriptor, void *bytes, size_t count, size_t *done);
+
+/* Whether the other side has closed a connection on which nothing is unread. */
+bool stream_ended(int descriptor);
+
+/* The time for poll(): until `until_ns`, rounded up, within its range. */
+int stream_wait_ms(uint64_t now_ns, uint64_t until_ns);
+
+#endif

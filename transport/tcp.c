@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp.c - slots over one TCP connection a peer.
+ *
+ * A put becomes a frame, whose payload the receiver lets the kernel write into
+ * its own slot. The header is received into private memory and checked there,
+ * so a peer cannot name a slot or a length that is not its own, and what is in
+ * a slot cannot change unless we receive more.
+ *
+ * Everything that has to be looked at stands in one queue of links, each at
+ * most once. A link that has more after its turn goes to the end, so nobody
+ * keeps another one waiting for longer than a turn.
+ */
+#include "tcp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+enum {
+    TURN_EVENTS = 8, /* of one link before the next one has its turn */
+    KEEPALIVE_IDLE_S = 10,
+    KEEPALIVE_INTERVAL_S = 5,
+    KEEPALIVE_PROBES = 3,
+};
+
+static int tcp_address(struct endpoint *endpoint, struct address *address)
+{
+    return tcp_address_write(address, &endpoint->local);
+}
+
+/* ---- Life of an endpoint ---- */
+
+static int open_engine(struct endpoint *endpoint)
+{
+    const char *forced = getenv("BALLOT_TCP_ENGINE");
+    int rc;
+
+    if (forced == NULL || strcmp(forced, "uring") == 0) {
+        endpoint->engine = TCP_URING;
+        rc = uring_open(endpoint);
+        if (rc == 0 || forced != NULL)
+            return rc;
+    } else if (strcmp(forced, "epoll") != 0) {
+        return -EINVAL;
+    }
+    endpoint->engine = TCP_EPOLL;
+    return epoll_open(endpoint);
+}
+
+static void close_engine(struct endpoint *endpoint)
+{
+    switch (endpoint->engine) {
+    case TCP_URING: uring_close(endpoint); break;
+    case TCP_EPOLL: epoll_close(endpoint); break;
+    }
+}
+
+static void free_endpoint(struct endpoint *endpoint)
+{
+    free(endpoint->links);
+    free(endpoint->peers);
+    free(endpoint->ready);
+    free(endpoint);
+}
+
+static int tcp_open(struct endpoint **out, const struct endpoint_config *config)
+{
+    struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+    int rc = -ENOMEM;
+
+    if (endpoint == NULL)
+        return -ENOMEM;
+    endpoint->config = *config;
+    endpoint->links = calloc(config->ranks, sizeof(*endpoint->links));
+    endpoint->peers = calloc(config->ranks, sizeof(*endpoint->peers));
+    endpoint->ready = calloc(config->ranks, sizeof(*endpoint->ready));
+    if (endpoint->links == NULL || endpoint->peers == NULL ||
+        endpoint->ready == NULL)
+        goto free_endpoint;
+    rc = open_engine(endpoint);
+    if (rc != 0)
+        goto free_endpoint;
+    rc = tcp_listen(endpoint);
+    if (rc != 0)
+        goto close_engine;
+    *out = endpoint;
+    return 0;
+close_engine:
+    close_engine(endpoint);
+free_endpoint:
+    free_endpoint(endpoint);
+    return rc;
+}
+
+const char *tcp_engine_name(const struct endpoint *endpoint)
+{
+    return endpoint->engine == TCP_URING ? "io_uring" : "epoll";
+}
+
+/* ---- Life of a link ---- */
+
+static size_t region_bytes(const struct endpoint *endpoint)
+{
+    return (size_t)endpoint->config.slots * endpoint->config.slot_bytes;
+}
+
+static void free_link(const struct endpoint *endpoint, struct tcp_link *link)
+{
+    memory_unmap(link->inbound, region_bytes(endpoint));
+    memory_unmap(link->staging, region_bytes(endpoint));
+    free(link->frames);
+    free(link->leaving);
+    free(link);
+}
+
+/* Cuts for good. Memory stays until close: events may point into it, and so may
+ * requests that the kernel still has. */
+static void cut(struct endpoint *endpoint, struct tcp_link *link)
+{
+    if (link->descriptor < 0)
+        return;
+    tcp_forget_frames(endpoint, link);
+    link->ended = true;
+    switch (endpoint->engine) {
+    case TCP_URING: uring_cut(endpoint, link); break;
+    case TCP_EPOLL: epoll_cut(endpoint, link); break;
+    }
+}
+
+static void tcp_close(struct endpoint *endpoint)
+{
+    if (endpoint == NULL)
+        return;
+    for (uint32_t i = 0; i < endpoint->peers_count; i++)
+        cut(endpoint, endpoint->links[endpoint->peers[i]]);
+    close_engine(endpoint);
+    for (uint32_t i = 0; i < endpoint->peers_count; i++)
+        free_link(endpoint, endpoint->links[endpoint->peers[i]]);
+    if (endpoint->listener >= 0)
+        close(endpoint->listener);
+    free_endpoint(endpoint);
+}
+
+/* Tuning only, so a kernel that refuses does no harm. Keepalive finds a host
+ * that vanished while nothing was on the way to it. */
+static void tune(int descriptor)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        (void)setsockopt(descriptor, options[i].level, options[i].name,
+                         &options[i].value, sizeof(options[i].value));
+}
+
+static int make_link(const struct endpoint *endpoint, struct tcp_link **out)
+{
+    uint32_t slots = endpoint->config.slots;
+    struct tcp_link *link = calloc(1, sizeof(*link));
+    void *inbound = NULL, *staging = NULL;
+    int rc = -ENOMEM;
+
+    if (link == NULL)
+        return -ENOMEM;
+    link->frames = calloc(slots, sizeof(*link->frames));
+    link->leaving = calloc(slots, sizeof(*link->leaving));
+    if (link->frames != NULL && link->leaving != NULL)
+        rc = memory_map(&inbound, region_bytes(endpoint));
+    if (rc == 0)
+        rc = memory_map(&staging, region_bytes(endpoint));
+    link->inbound = inbound;
+    link->staging = staging;
+    if (rc != 0) {
+        free_link(endpoint, link);
+        return rc;
+    }
+    *out = link;
+    return 0;
+}
+
+/* Takes the descriptor, also when it fails. */
+static int add_link(struct endpoint *endpoint, uint32_t peer, int descriptor)
+{
+    struct tcp_link *link;
+    int rc = make_link(endpoint, &link);
+
+    if (rc != 0)
+        goto close_descriptor;
+    link->descriptor = descriptor;
+    link->peer = peer;
+    link->up = true;
+    tune(descriptor);
+    rc = endpoint->engine == TCP_URING ? uring_add(endpoint, link)
+                                       : epoll_add(endpoint, link);
+    if (rc != 0)
+        goto free_link;
+    endpoint->links[peer] = link;
+    endpoint->peers[endpoint->peers_count++] = peer;
+    tcp_ready(endpoint, link);
+    return 0;
+free_link:
+    free_link(endpoint, link);
+close_descriptor:
+    close(descriptor);
+    return rc;
+}
+
+static int prepare_peers(const struct endpoint *endpoint,
+                         const struct address *table, const bool *wanted,
+                         struct mesh_peer *peers)
+{
+    for (uint32_t peer = 0; peer < endpoint->config.ranks; peer++) {
+        int rc;
+
+        peers[peer].descriptor = -1;
+        if (!wanted[peer])
+            continue;
+        if (peer == endpoint->config.rank)
+            return -EINVAL;
+        if (endpoint->links[peer] != NULL)
+            return -EISCONN;
+        peers[peer].wanted = true;
+        rc = tcp_address_read(&peers[peer], &table[peer], &endpoint->local);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Links whom the mesh reached, whatever became of the others. */
+static int add_links(struct endpoint *endpoint, const struct mesh_peer *peers,
+                     bool *wanted)
+{
+    int result = 0;
+
+    for (uint32_t peer = 0; peer < endpoint->config.ranks; peer++) {
+        int rc;
+
+        if (peers[peer].descriptor < 0)
+            continue;
+        rc = add_link(endpoint, peer, peers[peer].descriptor);
+        if (rc == 0)
+            wanted[peer] = false;
+        else
+            result = rc;
+    }
+    return result;
+}
+
+static int tcp_connect(struct endpoint *endpoint, const struct address *table,
+                       bool *wanted, uint32_t epoch, uint64_t deadline_ns)
+{
+    struct endpoint_config *config = &endpoint->config;
+    struct mesh_config mesh = {
+        .handshake = {.credentials = config->credentials,
+                      .purpose = PURPOSE_TCP,
+                      .rank = config->rank,
+                      .ranks = config->ranks,
+                      .epoch = epoch},
+        .listener = endpoint->listener,
+        .deadline_ns = deadline_ns,
+    };
+    struct mesh_peer *peers;
+    int rc, added;
+
+    if (endpoint->listener < 0)
+        return -EISCONN;
+    peers = calloc(config->ranks, sizeof(*peers));
+    if (peers == NULL)
+        return -ENOMEM;
+    rc = prepare_peers(endpoint, table, wanted, peers);
+    if (rc == 0) {
+        config->epoch = epoch;
+        rc = mesh_connect(&mesh, peers, &endpoint->counts.strangers);
+        added = add_links(endpoint, peers, wanted);
+        if (rc == 0)
+            rc = added;
+    }
+    free(peers);
+    if (rc == 0) {
+        close(endpoint->listener);
+        endpoint->listener = -1;
+    }
+    return rc;
+}
+
+/* ---- Data path ---- */
+
+/* The link to a peer that may be sent to, or NULL. */
+static struct tcp_link *link_up(const struct endpoint *endpoint, uint32_t peer)
+{
+    struct tcp_link *link =
+        peer < endpoint->config.ranks ? endpoint->links[peer] : NULL;
+
+    return link != NULL && link->up ? link : NULL;
+}
+
+static void *tcp_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
+{
+    struct tcp_link *link = link_up(endpoint, peer);
+
+    if (link == NULL || slot >= endpoint->config.slots || link->leaving[slot])
+        return NULL;
+    return tcp_staging(endpoint, link, slot);
+}
+
+static void send_frames(struct endpoint *endpoint, struct tcp_link *link,
+                        bool now)
+{
+    switch (endpoint->engine) {
+    case TCP_URING: uring_send(endpoint, link, now); break;
+    case TCP_EPOLL: epoll_send(endpoint, link); break;
+    }
+}
+
+static int tcp_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                   uint32_t bytes)
+{
+    struct tcp_link *link = link_up(endpoint, peer);
+
+    if (!tcp_put_is_valid(endpoint, slot, bytes))
+        return -EINVAL;
+    if (link == NULL)
+        return -ENOTCONN;
+    if (link->leaving[slot])
+        return -EBUSY;
+    tcp_enqueue(endpoint, link, slot, bytes);
+    if (link->frames_count == 1)
+        send_frames(endpoint, link, bytes <= SMALL_BYTES);
+    return 0;
+}
+
+void tcp_ready(struct endpoint *endpoint, struct tcp_link *link)
+{
+    uint32_t last = endpoint->ready_first + endpoint->ready_count;
+
+    if (link->queued)
+        return;
+    link->queued = true;
+    endpoint->ready[last % endpoint->config.ranks] = link->peer;
+    endpoint->ready_count++;
+}
+
+static struct tcp_link *take_ready(struct endpoint *endpoint)
+{
+    uint32_t peer = endpoint->ready[endpoint->ready_first];
+    struct tcp_link *link = endpoint->links[peer];
+
+    endpoint->ready_first =
+        (endpoint->ready_first + 1) % endpoint->config.ranks;
+    endpoint->ready_count--;
+    link->queued = false;
+    return link;
+}
+
+/* Reports what has been received, up to `max`; link->more: that was the limit.
+ * The loss comes after everything else. */
+static int report(struct endpoint *endpoint, struct tcp_link *link,
+                  struct event *events, int max)
+{
+    int count = 0;
+
+    while (count < max && tcp_frame_arrived(endpoint, link, &events[count]))
+        count++;
+    link->more = count == max;
+    if (link->ended && !link->more) {
+        events[count++] = (struct event){
+            .kind = EVENT_LOST,
+            .peer = link->peer,
+            .reason = link->reason,
+        };
+        cut(endpoint, link);
+    }
+    return count;
+}
+
+static int take_turn(struct endpoint *endpoint, struct tcp_link *link,
+                     struct event *events, int max)
+{
+    int most = max < TURN_EVENTS ? max : TURN_EVENTS;
+    int count = report(endpoint, link, events, most);
+
+    if (!link->more && link->descriptor >= 0) {
+        switch (endpoint->engine) {
+        case TCP_URING: uring_receive(endpoint, link); break;
+        case TCP_EPOLL: epoll_receive(endpoint, link); break;
+        }
+        count += report(endpoint, link, &events[count], most - count);
+    }
+    if (link->descriptor < 0)
+        return count;
+    send_frames(endpoint, link, false);
+    if (link->more || link->readable)
+        tcp_ready(endpoint, link);
+    return count;
+}
+
+static int tcp_poll(struct endpoint *endpoint, struct event *events, int max)
+{
+    uint32_t turns;
+    int count = 0;
+
+    switch (endpoint->engine) {
+    case TCP_URING: uring_collect(endpoint); break;
+    case TCP_EPOLL: epoll_collect(endpoint); break;
+    }
+    for (turns = endpoint->ready_count; turns > 0 && count < max; turns--) {
+        struct tcp_link *link = take_ready(endpoint);
+
+        if (link->descriptor >= 0)
+            count += take_turn(endpoint, link, &events[count], max - count);
+    }
+    /* Without room for events the others keep their place, but can send. */
+    for (uint32_t i = 0; i < turns; i++) {
+        uint32_t at = (endpoint->ready_first + i) % endpoint->config.ranks;
+
+        send_frames(endpoint, endpoint->links[endpoint->ready[at]], false);
+    }
+    return count;
+}
+
+static int tcp_arm(struct endpoint *endpoint)
+{
+    return endpoint->engine == TCP_URING ? uring_arm(endpoint)
+                                         : epoll_arm(endpoint);
+}
+
+static bool tcp_busy(struct endpoint *endpoint)
+{
+    return endpoint->leaving > 0;
+}
+
+static void tcp_drop(struct endpoint *endpoint, uint32_t peer)
+{
+    if (peer < endpoint->config.ranks && endpoint->links[peer] != NULL)
+        cut(endpoint, endpoint->links[peer]);
+}
+
+static void tcp_counts(struct endpoint *endpoint,
+                       struct endpoint_counts *counts)
+{
+    *counts = endpoint->counts;
+}
+
+const struct transport transport_tcp = {
+    .name = "tcp",
+    .open = tcp_open,
+    .address = tcp_address,
+    .connect = tcp_connect,
+    .close = tcp_close,
+    .stage = tcp_stage,
+    .put = tcp_put,
+    .poll = tcp_poll,
+    .arm = tcp_arm,
+    .busy = tcp_busy,
+    .drop = tcp_drop,
+    .counts = tcp_counts,
+};

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp.h - what tcp.c shares with tcp_address.c, tcp_frame.c and its two
+ * engines, uring.c and epoll.c.
+ *
+ * tcp.c owns links and events. An engine only moves bytes: it sends
+ * what tcp_gather() names and says so with tcp_sent(), it receives where
+ * tcp_wanted() says and reports with tcp_received() or tcp_ended(). It calls
+ * tcp_ready() for a link that tcp.c shall look at in the next poll.
+ *
+ * A frame is a header of 16 bytes (little-endian) and `bytes` of payload.
+ */
+#ifndef BALLOT_TRANSPORT_TCP_H
+#define BALLOT_TRANSPORT_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "mesh.h"
+#include "transport.h"
+
+enum {
+    FRAME_MAGIC = 0x31746c62, /* "blt1" */
+    RECEIVE_BYTES = 4096,     /* private buffer of a link, for headers and small
+                                 payloads; the rest goes straight to the slot */
+    GATHER_FRAMES = 8,        /* sent by one system call */
+    SMALL_BYTES = 4096,       /* a put that leaves without waiting for poll() */
+};
+
+struct tcp_frame {
+    uint32_t magic;
+    uint32_t slot;
+    uint32_t bytes;
+    uint32_t check; /* mixes slot, bytes and the communicator's epoch */
+};
+
+struct tcp_link {
+    int descriptor; /* -1 once cut */
+    uint32_t peer;
+    bool up;     /* may be sent to */
+    bool ended;  /* nothing more will be received */
+    bool queued; /* is in the endpoint's queue of ready links */
+    bool more;   /* the buffer may hold another whole frame */
+    int reason;  /* of the loss; 0 while there is none */
+
+    /* Sending: a ring of frames, of which sent_bytes of the first have left. */
+    struct tcp_frame *frames; /* [slots] */
+    bool *leaving;            /* [slots] is in the ring */
+    uint32_t frames_first, frames_count;
+    size_t sent_bytes;
+    uint8_t *staging; /* [slots][slot_bytes] */
+    struct msghdr message;
+    struct iovec pieces[2 * GATHER_FRAMES];
+
+    /* Receiving: the frame under way, and what came beyond it. */
+    uint32_t slot, bytes; /* bytes is 0 while the header is awaited */
+    uint32_t landed_bytes;
+    uint8_t *inbound; /* [slots][slot_bytes] */
+    uint32_t buffer_start, buffer_end;
+    uint8_t buffer[RECEIVE_BYTES];
+
+    /* epoll: what the kernel said last. */
+    bool readable, writable, hangup;
+    /* uring: requests that have not come back; the descriptor until then. */
+    bool sending, receiving;
+    int cut_descriptor;
+};
+
+enum tcp_engine { TCP_URING, TCP_EPOLL };
+
+struct endpoint {
+    struct endpoint_config config;
+    enum tcp_engine engine;
+    int epoll;           /* epoll.c's descriptor */
+    uint32_t blocked;    /* epoll.c: links that wait for room to send */
+    struct uring *uring; /* uring.c's state */
+
+    int listener; /* -1 once everybody is connected */
+    struct sockaddr_storage local;
+    socklen_t local_bytes;
+
+    struct tcp_link **links; /* [ranks], NULL where there is none */
+    uint32_t *peers;         /* [peers_count] that have ever had a link */
+    uint32_t peers_count;
+    uint32_t *ready; /* ring of [ranks], peers to look at */
+    uint32_t ready_first, ready_count;
+    uint32_t leaving; /* frames in all rings */
+    struct endpoint_counts counts;
+};
+
+/* "io_uring" or "epoll". */
+const char *tcp_engine_name(const struct endpoint *endpoint);
+
+/* ---- tcp_address.c ---- */
+
+/* Fills listener and local. -ENODEV: no such interface. */
+int tcp_listen(struct endpoint *endpoint);
+int tcp_address_write(struct address *address,
+                      const struct sockaddr_storage *from);
+/* -EINVAL: no address that anybody could listen on. */
+int tcp_address_read(struct mesh_peer *peer, const struct address *address,
+                     const struct sockaddr_storage *local);
+
+/* ---- tcp_frame.c, for tcp.c ---- */
+
+bool tcp_put_is_valid(const struct endpoint *endpoint, uint32_t slot,
+                      uint32_t bytes);
+void *tcp_staging(const struct endpoint *endpoint, const struct tcp_link *link,
+                  uint32_t slot);
+void tcp_enqueue(struct endpoint *endpoint, struct tcp_link *link,
+                 uint32_t slot, uint32_t bytes);
+/* Nothing more will be sent. */
+void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link);
+/* Whether another frame is complete, as *event. False also when the peer broke
+ * the framing; then the link has ended. */
+bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
+                       struct event *event);
+
+/* ---- What engines call: tcp_ready() in tcp.c, the rest in tcp_frame.c ---- */
+
+void tcp_ready(struct endpoint *endpoint, struct tcp_link *link);
+/* Prepares link->message with what is to be sent. */
+void tcp_gather(const struct endpoint *endpoint, struct tcp_link *link);
+void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes);
+/* Sending failed: what was received before is still reported, then LOST. */
+void tcp_broken(struct endpoint *endpoint, struct tcp_link *link, int reason);
+/* Where the next bytes go, 1 or 2 pieces: the rest of a payload, the buffer. */
+int tcp_wanted(const struct endpoint *endpoint, struct tcp_link *link,
+               struct iovec pieces[2]);
+void tcp_received(struct endpoint *endpoint, struct tcp_link *link,
+                  size_t bytes);
+/* Nothing more will be received. */
+void tcp_ended(struct endpoint *endpoint, struct tcp_link *link, int reason);
+
+/* ---- What an engine is ---- */
+
+int epoll_open(struct endpoint *endpoint);
+void epoll_close(struct endpoint *endpoint);
+int epoll_add(struct endpoint *endpoint, struct tcp_link *link);
+void epoll_cut(struct endpoint *endpoint, struct tcp_link *link);
+/* Notices what the kernel has for us. */
+void epoll_collect(struct endpoint *endpoint);
+/* Receives for a link with nothing left to report. */
+void epoll_receive(struct endpoint *endpoint, struct tcp_link *link);
+/* Sends what is in the ring, as far as there is room. */
+void epoll_send(struct endpoint *endpoint, struct tcp_link *link);
+int epoll_arm(struct endpoint *endpoint);
+
+/* The same over io_uring. -ENOSYS, -EPERM, -ENOMEM: it is refused. */
+int uring_open(struct endpoint *endpoint);
+void uring_close(struct endpoint *endpoint);
+int uring_add(struct endpoint *endpoint, struct tcp_link *link);
+void uring_cut(struct endpoint *endpoint, struct tcp_link *link);
+void uring_collect(struct endpoint *endpoint);
+void uring_receive(struct endpoint *endpoint, struct tcp_link *link);
+/* `now`: does not leave it to the next poll. */
+void uring_send(struct endpoint *endpoint, struct tcp_link *link, bool now);
+int uring_arm(struct endpoint *endpoint);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transport.h - how bytes travel: numbered slots that a peer writes for us.
+ *
+ * Between each pair of ranks and in each direction there are `slots` slots of
+ * `slot_bytes` bytes. A rank stages bytes for (peer, slot), puts them, and the
+ * peer gets one EVENT_ARRIVED with slot and length and may then read its
+ * memory. Transports know nothing of rounds: they frame (slot, bytes) and check
+ * both; what the bytes mean, and whether a slot may be written again, is the
+ * business of who stages and of who reads. An honest peer writes a slot again
+ * only when it knows that the earlier bytes were consumed; a dishonest one may
+ * write its own slots (and nobody else's) at any time, so readers load each
+ * byte once.
+ *
+ * Between two ranks events arrive in the order of the puts. Every int is 0 (or
+ * a count) on success and a negative errno on failure. A lost peer is an event,
+ * reported once, not an error. One thread at a time uses an endpoint, not
+ * always the same thread.
+ */
+#ifndef BALLOT_TRANSPORT_TRANSPORT_H
+#define BALLOT_TRANSPORT_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct endpoint;    /* this rank's side of one transport, in one communicator */
+struct credentials; /* handshake.h */
+
+/* Where peers reach an endpoint; only its transport reads the bytes. They come
+ * from an authenticated peer and are checked all the same. */
+enum { ADDRESS_BYTES = 128 };
+struct address {
+    uint8_t bytes[ADDRESS_BYTES];
+};
+
+struct endpoint_config {
+    uint32_t rank;       /* of this process, < ranks */
+    uint32_t ranks;      /* in the communicator */
+    uint32_t slots;      /* per peer and direction, the same on every rank */
+    uint32_t slot_bytes; /* a multiple of 64, the same on every rank */
+    uint32_t epoch;      /* of the communicator; 0 until set by connect() */
+    const struct credentials *credentials; /* kept by reference until close */
+    const char *interface; /* name or local IP to listen on; NULL: any */
+    void *context;         /* sim: the simulated network; others NULL */
+};
+
+struct event {
+    enum {
+        EVENT_ARRIVED, /* the peer's put of `slot` is complete */
+        EVENT_LOST,    /* the peer is gone for good */
+    } kind;
+    uint32_t peer;
+    uint32_t slot;      /* < slots */
+    uint32_t bytes;     /* 64 <= bytes <= slot_bytes, a multiple of 64 */
+    const void *memory; /* the slot, 64-byte aligned; the peer can write it
+                           again, so read each byte once */
+    int reason;         /* LOST only: negative errno; -EPROTO if the peer broke
+                           the framing, -ECONNRESET if it just went away */
+};
+
+struct endpoint_counts {
+    uint64_t strangers;  /* connections that did not prove the key */
+    uint64_t violations; /* peers cut off for breaking the framing */
+    uint64_t wakeups;    /* system calls made to wake a sleeping peer */
+};
+
+struct transport {
+    const char *name;
+
+    /* ---- Control path: may block (to a deadline) and allocate. ---- */
+
+    int (*open)(struct endpoint **endpoint,
+                const struct endpoint_config *config);
+    int (*address)(struct endpoint *endpoint, struct address *address);
+    /*
+     * Links this endpoint with every peer of wanted[ranks], whose addresses
+     * are in table[ranks]; collective among them. wanted[peer] becomes false
+     * when its link is up, so that after -ETIMEDOUT it says who is missing.
+     * `epoch` is the communicator's. `deadline_ns` is CLOCK_MONOTONIC.
+     */
+    int (*connect)(struct endpoint *endpoint, const struct address *table,
+                   bool *wanted, uint32_t epoch, uint64_t deadline_ns);
+    /* Cuts every link and frees all; NULL is allowed. Peers see LOST. */
+    void (*close)(struct endpoint *endpoint);
+
+    /* ---- Data path: never blocks, never allocates. ---- */
+
+    /*
+     * Where to write the next bytes for (peer, slot): the peer's own slot in
+     * shm, registered staging elsewhere. 64-byte aligned, slot_bytes long. NULL
+     * if the previous put of this slot is still leaving, or the peer is lost.
+     */
+    void *(*stage)(struct endpoint *endpoint, uint32_t peer, uint32_t slot);
+    /*
+     * Sends the first `bytes` (64 <= bytes <= slot_bytes, a multiple of 64) of
+     * what was staged, with notification. Never full: a slot can be put only
+     * once until it has left. -ENOTCONN if the peer is lost, -EBUSY if the
+     * previous put of this slot is still leaving.
+     */
+    int (*put)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+               uint32_t bytes);
+    /*
+     * Moves everything forward and fills up to `max` events; returns how many.
+     * Fair: no peer can keep another's events from being reported.
+     */
+    int (*poll)(struct endpoint *endpoint, struct event *events, int max);
+    /*
+     * Prepares to sleep: returns a descriptor (the same for the endpoint's
+     * life) that becomes readable when poll() would have something to do, or
+     * -EAGAIN if it has now. The next poll() ends the armed state.
+     */
+    int (*arm)(struct endpoint *endpoint);
+    /* Whether some put has not left yet. */
+    bool (*busy)(struct endpoint *endpoint);
+    /* Cuts the link to one peer; no event follows. */
+    void (*drop)(struct endpoint *endpoint, uint32_t peer);
+    void (*counts)(struct endpoint *endpoint, struct endpoint_counts *counts);
+};
+
+/* Each is the only symbol that its file exports. shm also links a rank with
+ * itself (wanted[rank]); tcp does not. */
+extern const struct transport transport_shm, transport_tcp, transport_sim;
+
+/* One peer, over whichever transport. */
+struct link {
+    const struct transport *transport; /* NULL: there is no link */
+    struct endpoint *endpoint;
+    uint32_t peer; /* its rank, also the number within the endpoint */
+    bool lost;
+};
+
+static inline void *link_stage(const struct link *link, uint32_t slot)
+{
+    if (link->lost || link->transport == NULL)
+        return NULL;
+    return link->transport->stage(link->endpoint, link->peer, slot);
+}
+
+static inline int link_put(const struct link *link, uint32_t slot,
+                           uint32_t bytes)
+{
+    return link->transport->put(link->endpoint, link->peer, slot, bytes);
+}
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uring.c - the tcp transport over io_uring.
+ *
+ * Each link has at most one send and one receive under way: that keeps the
+ * order of its bytes, and the completion queue has room for all of them, so no
+ * peer can overrun it. Completions cost no system call to see; requests gather
+ * in the submission queue until the next poll, except for small puts.
+ *
+ * Any thread may drive an endpoint, and the kernel ties a request to the thread
+ * that submitted it. So there is neither DEFER_TASKRUN nor COOP_TASKRUN: with
+ * them, what arrives for a request of a thread that went back to its own work
+ * would wait until that thread enters the kernel again. Requests of a thread
+ * that exits come back as cancelled and are made again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tcp.h"
+
+enum { SUBMIT_ENTRIES = 128 };
+
+/* The low bit of a completion's user data; the rest is the link's address. */
+enum { RECEIVE = 0, SEND = 1 };
+
+struct uring {
+    struct io_uring ring;
+    uint32_t flights; /* requests that have not come back */
+};
+
+static bool can_do_all(struct io_uring *ring)
+{
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    bool can = probe != NULL &&
+               io_uring_opcode_supported(probe, IORING_OP_SENDMSG) &&
+               io_uring_opcode_supported(probe, IORING_OP_RECV);
+
+    io_uring_free_probe(probe);
+    return can;
+}
+
+/* Some sandboxes let a ring be made and refuse to drive it. */
+static int try_nop(struct io_uring *ring)
+{
+    struct io_uring_cqe *cqe;
+    int rc;
+
+    io_uring_prep_nop(io_uring_get_sqe(ring));
+    rc = io_uring_submit(ring);
+    if (rc < 0)
+        return rc;
+    if (rc != 1 || io_uring_peek_cqe(ring, &cqe) != 0)
+        return -ENOSYS;
+    rc = cqe->res;
+    io_uring_cqe_seen(ring, cqe);
+    return rc;
+}
+
+int uring_open(struct endpoint *endpoint)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .cq_entries = 2 * endpoint->config.ranks + SUBMIT_ENTRIES,
+    };
+    struct uring *uring = calloc(1, sizeof(*uring));
+    int rc;
+
+    if (uring == NULL)
+        return -ENOMEM;
+    rc = io_uring_queue_init_params(SUBMIT_ENTRIES, &uring->ring, &params);
+    if (rc != 0)
+        goto free_uring;
+    rc = -ENOSYS;
+    /* Without FAST_POLL the kernel would block a thread for each request. */
+    if (!(params.features & IORING_FEAT_FAST_POLL) || !can_do_all(&uring->ring))
+        goto exit_queue;
+    rc = try_nop(&uring->ring);
+    if (rc != 0)
+        goto exit_queue;
+    endpoint->uring = uring;
+    return 0;
+exit_queue:
+    io_uring_queue_exit(&uring->ring);
+free_uring:
+    free(uring);
+    return rc;
+}
+
+/* On a non-blocking socket requests would fail where they are to wait. */
+int uring_add(struct endpoint *endpoint, struct tcp_link *link)
+{
+    int flags = fcntl(link->descriptor, F_GETFL);
+
+    (void)endpoint;
+    if (flags < 0 || fcntl(link->descriptor, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return -errno;
+    return 0;
+}
+
+/* While the kernel has requests of a link that was cut, its number stays taken:
+ * one that is not submitted yet must not meet another file. */
+static void close_when_idle(struct tcp_link *link)
+{
+    if (!link->sending && !link->receiving)
+        close(link->cut_descriptor);
+}
+
+void uring_cut(struct endpoint *endpoint, struct tcp_link *link)
+{
+    (void)endpoint;
+    /* Ends the requests as well, if only later: uring_close() waits. */
+    shutdown(link->descriptor, SHUT_RDWR);
+    link->cut_descriptor = link->descriptor;
+    link->descriptor = -1;
+    close_when_idle(link);
+}
+
+/* Whether everything that was prepared is on its way. */
+static bool submit(struct uring *uring)
+{
+    if (io_uring_sq_ready(&uring->ring) > 0)
+        io_uring_submit(&uring->ring);
+    return io_uring_sq_ready(&uring->ring) == 0;
+}
+
+/* NULL if the kernel takes no more just now: the next poll tries again. */
+static struct io_uring_sqe *prepare(struct uring *uring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+    if (sqe == NULL && submit(uring))
+        sqe = io_uring_get_sqe(&uring->ring);
+    if (sqe != NULL)
+        uring->flights++;
+    return sqe;
+}
+
+void uring_receive(struct endpoint *endpoint, struct tcp_link *link)
+{
+    struct iovec pieces[2];
+    struct io_uring_sqe *sqe;
+
+    link->readable = false;
+    if (link->receiving || link->ended)
+        return;
+    sqe = prepare(endpoint->uring);
+    if (sqe == NULL) {
+        tcp_ready(endpoint, link);
+        return;
+    }
+    /* Either what is left of a payload, in one completion, or whatever there
+     * is of headers and small frames. */
+    tcp_wanted(endpoint, link, pieces);
+    io_uring_prep_recv(sqe, link->descriptor, pieces[0].iov_base,
+                       pieces[0].iov_len, link->bytes != 0 ? MSG_WAITALL : 0);
+    io_uring_sqe_set_data64(sqe, (uintptr_t)link | RECEIVE);
+    link->receiving = true;
+}
+
+void uring_send(struct endpoint *endpoint, struct tcp_link *link, bool now)
+{
+    struct io_uring_sqe *sqe;
+
+    if (link->sending || !link->up || link->frames_count == 0)
+        return;
+    sqe = prepare(endpoint->uring);
+    if (sqe == NULL) {
+        tcp_ready(endpoint, link);
+        return;
+    }
+    tcp_gather(endpoint, link);
+    io_uring_prep_sendmsg(sqe, link->descriptor, &link->message,
+                          MSG_NOSIGNAL | MSG_WAITALL);
+    io_uring_sqe_set_data64(sqe, (uintptr_t)link | SEND);
+    link->sending = true;
+    if (now)
+        submit(endpoint->uring);
+}
+
+/* Not the socket's fault: for one, the thread that had submitted it is gone. */
+static bool is_passing(int error)
+{
+    return error == -ECANCELED || error == -EINTR || error == -EAGAIN;
+}
+
+static void receive_done(struct endpoint *endpoint, struct tcp_link *link,
+                         int result)
+{
+    link->receiving = false;
+    if (link->descriptor < 0)
+        close_when_idle(link);
+    else if (result > 0)
+        tcp_received(endpoint, link, (size_t)result);
+    else if (is_passing(result))
+        tcp_ready(endpoint, link);
+    else
+        tcp_ended(endpoint, link, result == 0 ? -ECONNRESET : result);
+}
+
+static void send_done(struct endpoint *endpoint, struct tcp_link *link,
+                      int result)
+{
+    link->sending = false;
+    if (link->descriptor < 0)
+        close_when_idle(link);
+    else if (result >= 0)
+        tcp_sent(endpoint, link, (size_t)result);
+    else if (!is_passing(result))
+        tcp_broken(endpoint, link, result);
+    if (link->frames_count > 0)
+        tcp_ready(endpoint, link);
+}
+
+static void reap(struct endpoint *endpoint)
+{
+    struct uring *uring = endpoint->uring;
+    struct io_uring_cqe *cqe;
+    unsigned int head, count = 0;
+
+    io_uring_for_each_cqe(&uring->ring, head, cqe)
+    {
+        uintptr_t tag = (uintptr_t)cqe->user_data;
+        struct tcp_link *link = (struct tcp_link *)(tag & ~(uintptr_t)SEND);
+
+        count++;
+        if (tag & SEND)
+            send_done(endpoint, link, cqe->res);
+        else
+            receive_done(endpoint, link, cqe->res);
+    }
+    io_uring_cq_advance(&uring->ring, count);
+    uring->flights -= count;
+}
+
+void uring_collect(struct endpoint *endpoint)
+{
+    submit(endpoint->uring);
+    reap(endpoint);
+}
+
+/*
+ * All links were cut, so that every request comes back soon. What the kernel
+ * has not taken by now is never submitted.
+ */
+void uring_close(struct endpoint *endpoint)
+{
+    struct uring *uring = endpoint->uring;
+    struct io_uring_cqe *cqe;
+
+    submit(uring);
+    for (reap(endpoint); uring->flights > io_uring_sq_ready(&uring->ring);
+         reap(endpoint))
+        io_uring_wait_cqe(&uring->ring, &cqe);
+    io_uring_queue_exit(&uring->ring);
+    for (uint32_t i = 0; i < endpoint->peers_count; i++) {
+        struct tcp_link *link = endpoint->links[endpoint->peers[i]];
+
+        if (link->sending || link->receiving)
+            close(link->cut_descriptor);
+    }
+    free(uring);
+}
+
+int uring_arm(struct endpoint *endpoint)
+{
+    struct uring *uring = endpoint->uring;
+
+    if (endpoint->ready_count > 0 || !submit(uring) ||
+        io_uring_cq_ready(&uring->ring) > 0)
+        return -EAGAIN;
+    return uring->ring.ring_fd;
+}
