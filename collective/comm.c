@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* comm.c - life and death of a communicator. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../transport/bootstrap.h"
+#include "comm.h"
+#include "roots.h"
+
+enum {
+    MARGIN_MIN_MS = 200, /* that voters wait longer than servers */
+    FLUSH_MS = 1000,     /* for what a failed communicator has to say */
+};
+
+int ballot_version(int *version)
+{
+    if (version == NULL)
+        return -EINVAL;
+    *version = 10000 * BALLOT_VERSION_MAJOR + 100 * BALLOT_VERSION_MINOR +
+               BALLOT_VERSION_PATCH;
+    return 0;
+}
+
+/* ---- Making ---- */
+
+static struct shape shape_of(const struct ballot_comm *comm)
+{
+    const struct settings *s = &comm->settings;
+
+    return (struct shape){
+        .ranks = comm->ranks,
+        .coordinates_max = s->chunk,
+        .planes_up = s->zero == BALLOT_ZERO_ABSTAIN ? 2 : 1,
+        .planes_down = s->tie == BALLOT_TIE_ZERO ? 2 : 1,
+    };
+}
+
+/* Results that a server keeps: the last rounds whole where late ranks catch
+ * up, else those that may still be on their way. */
+static uint32_t kept_results(const struct settings *s)
+{
+    uint64_t chunks = (s->count_max + s->chunk - 1) / s->chunk;
+    uint64_t kept = s->quorum == 0 ? s->window : chunks * s->kept_rounds;
+
+    return kept < s->window ? s->window : (uint32_t)kept;
+}
+
+static int open_server(struct ballot_comm *comm)
+{
+    const struct settings *s = &comm->settings;
+    struct serve_config config = {
+        .tally =
+            {
+                .shape = shape_of(comm),
+                .server = comm->rank,
+                .servers = comm->servers,
+                .window = s->window,
+                .kept = kept_results(s),
+                .quorum = s->quorum,
+                .epoch = comm->epoch,
+                .timeout_ns = (uint64_t)s->timeout_ms * 1000000,
+                .grace_ns = (uint64_t)s->grace_ms * 1000000,
+            },
+        .rules =
+            {
+                .ties = s->tie,
+                .zeros_abstain = s->zero == BALLOT_ZERO_ABSTAIN,
+                .seed = s->seed,
+                .weights = s->weights_hash == 0 ? NULL : s->weights,
+            },
+        .kernels = comm->kernels,
+        .links = comm->links,
+    };
+
+    if (comm->rank >= comm->servers)
+        return 0;
+    return serve_open(&comm->serve, &config);
+}
+
+static int open_voter(struct ballot_comm *comm)
+{
+    const struct settings *s = &comm->settings;
+    uint32_t margin_ms = s->timeout_ms / 8;
+    struct majority_config config = {
+        .caster =
+            {
+                .shape = shape_of(comm),
+                .rank = comm->rank,
+                .servers = comm->servers,
+                .window = s->window,
+                .epoch = comm->epoch,
+                .timeout_ns = (uint64_t)s->timeout_ms * 1000000,
+                .margin_ns =
+                    UINT64_C(1000000) *
+                    (margin_ms > MARGIN_MIN_MS ? margin_ms : MARGIN_MIN_MS),
+            },
+        .kernels = comm->kernels,
+        .links = comm->links,
+        .fused_max = s->count_max,
+    };
+
+    return majority_open(&comm->majority, &config);
+}
+
+static int open_parts(struct ballot_comm *comm, char *why)
+{
+    struct ring_config ring = {
+        .rank = comm->rank,
+        .ranks = comm->ranks,
+        .window = comm->settings.window,
+        .slot_bytes = comm->slot_bytes,
+        .epoch = comm->epoch,
+        .links = comm->links,
+    };
+    int rc = open_server(comm);
+
+    if (rc == 0)
+        rc = open_voter(comm);
+    if (rc == 0)
+        rc = ring_open(&comm->ring, &ring);
+    if (rc < 0)
+        snprintf(why, ERROR_BYTES,
+                 "memory for %u slots of %u bytes a rank, or for results of "
+                 "%llu coordinates (count_max), is not there: %s",
+                 lanes_slots(comm->settings.window), comm->slot_bytes,
+                 (unsigned long long)comm->settings.count_max, strerror(-rc));
+    return rc;
+}
+
+static void destroy(struct ballot_comm *comm)
+{
+    ring_close(comm->ring);
+    majority_close(comm->majority);
+    serve_close(comm->serve);
+    join_undo(comm);
+    pthread_mutex_destroy(&comm->error_lock);
+    pthread_mutex_destroy(&comm->queue_lock);
+    explicit_bzero(&comm->credentials, sizeof(comm->credentials));
+    free(comm);
+}
+
+static int pick_kernels(struct ballot_comm *comm, char *why)
+{
+    const char *name = getenv("BALLOT_KERNELS");
+
+    comm->kernels = kernels_pick(name);
+    if (comm->kernels != NULL)
+        return 0;
+    snprintf(why, ERROR_BYTES,
+             "BALLOT_KERNELS=%s: no such kernels, or this machine cannot run "
+             "them; avx512, avx2 and portable are there",
+             name);
+    return -EINVAL;
+}
+
+static int create(struct ballot_comm **out, int ranks, int rank,
+                  const struct ballot_config *config, char *why)
+{
+    struct ballot_comm *comm = calloc(1, sizeof(*comm));
+    struct shape shape;
+    int rc;
+
+    if (comm == NULL)
+        return -ENOMEM;
+    pthread_mutex_init(&comm->queue_lock, NULL);
+    pthread_mutex_init(&comm->error_lock, NULL);
+    comm->rank = (uint32_t)rank;
+    comm->ranks = (uint32_t)ranks;
+    rc = settings_resolve(&comm->settings, config, ranks, why);
+    if (rc == 0)
+        rc = pick_kernels(comm, why);
+    if (rc < 0) {
+        destroy(comm);
+        return rc;
+    }
+    comm->servers =
+        comm->settings.servers == BALLOT_SERVERS_ROOT ? 1 : comm->ranks;
+    shape = shape_of(comm);
+    comm->slot_bytes = slot_bytes_for(&shape);
+    *out = comm;
+    return 0;
+}
+
+/* Joins, with the root in this process if `root` is not NULL. */
+static int init(struct ballot_comm **out, struct ballot_comm *comm,
+                const struct place *place, char *why)
+{
+    int rc;
+
+    comm->credentials = place->credentials;
+    rc = join_communicator(comm, (const struct sockaddr *)&place->address,
+                           place->address_bytes, why);
+    if (rc == 0)
+        rc = open_parts(comm, why);
+    if (rc == 0) {
+        rc = engine_attach(comm);
+        if (rc < 0)
+            snprintf(why, ERROR_BYTES, "the engine's thread: %s",
+                     strerror(-rc));
+    }
+    if (rc < 0) {
+        destroy(comm);
+        return rc;
+    }
+    *out = comm;
+    return 0;
+}
+
+static int check_size(int ranks, int rank)
+{
+    if (ranks >= 1 && ranks <= BALLOT_RANKS_MAX && rank >= 0 && rank < ranks)
+        return 0;
+    report_thread("rank %d of %d: there must be 1 to %d ranks, counted from 0",
+                  rank, ranks, BALLOT_RANKS_MAX);
+    return -EINVAL;
+}
+
+static int fail(int rc, const char *what, const char *why)
+{
+    report_thread("%s: %s", what, why[0] != '\0' ? why : strerror(-rc));
+    return rc;
+}
+
+int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
+                          const struct ballot_unique_id *id, int rank,
+                          const struct ballot_config *config)
+{
+    char why[ERROR_BYTES] = "";
+    struct ballot_comm *made;
+    struct place place;
+    int rc;
+
+    if (comm == NULL || id == NULL)
+        return -EINVAL;
+    rc = check_size(ranks, rank);
+    if (rc < 0)
+        return rc;
+    rc = roots_read_id(id, &place, why);
+    if (rc == 0)
+        rc = create(&made, ranks, rank, config, why);
+    if (rc == 0)
+        rc = init(comm, made, &place, why);
+    roots_leave(id);
+    return rc < 0 ? fail(rc, "init", why) : 0;
+}
+
+int ballot_comm_init_env(struct ballot_comm **comm,
+                         const struct ballot_config *config)
+{
+    char why[ERROR_BYTES] = "";
+    struct bootstrap_root *root = NULL;
+    struct ballot_comm *made = NULL;
+    struct place place;
+    int ranks, rank, rc;
+
+    if (comm == NULL)
+        return -EINVAL;
+    rc = roots_read_launch(&ranks, &rank, why);
+    if (rc < 0)
+        return fail(rc, "init", why);
+    rc = check_size(ranks, rank);
+    if (rc < 0)
+        return rc;
+    rc = create(&made, ranks, rank, config, why);
+    if (rc == 0) {
+        rc = roots_read_place(&place, made->settings.auth, rank, why);
+        if (rc == 0 && rank == 0)
+            rc = bootstrap_root_open(
+                &root, (struct sockaddr *)&place.address, place.address_bytes,
+                &place.credentials,
+                engine_now() +
+                    (uint64_t)made->settings.init_timeout_ms * 1000000,
+                why);
+        if (rc < 0)
+            destroy(made);
+        else
+            rc = init(comm, made, &place, why);
+    }
+    if (rc == 0 && root != NULL)
+        (*comm)->strangers = bootstrap_root_strangers(root);
+    bootstrap_root_close(root);
+    return rc < 0 ? fail(rc, "init", why) : 0;
+}
+
+/* ---- Ending ---- */
+
+static int say_goodbye(struct ballot_comm *comm)
+{
+    uint64_t wait_ms = comm->settings.timeout_ms;
+    struct rank_mask there;
+    char names[256];
+    int rc;
+
+    engine_lock();
+    if (comm->failed != 0)
+        wait_ms = FLUSH_MS;
+    comm->leaving = true;
+    advance_tell_all(comm, CONTROL_GOODBYE);
+    engine_unlock();
+    rc = engine_drive_until(&comm->left, engine_now() + wait_ms * 1000000);
+    if (rc == 0 || comm->failed != 0)
+        return 0;
+    engine_lock();
+    for (uint32_t w = 0; w < MASK_WORDS; w++)
+        there.words[w] = comm->departed.words[w] | comm->dead.words[w];
+    engine_unlock();
+    mask_set(&there, comm->rank);
+    report_ranks(names, sizeof(names), &there, comm->ranks, false);
+    report_thread("finalize: no goodbye in %u ms from: %s",
+                  comm->settings.timeout_ms, names);
+    return rc;
+}
+
+int ballot_comm_finalize(struct ballot_comm **comm)
+{
+    struct ballot_comm *c;
+    int rc = 0;
+
+    if (comm == NULL)
+        return -EINVAL;
+    c = *comm;
+    if (c == NULL)
+        return 0;
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        struct ballot_request *r = &c->requests[i];
+
+        if (r->state != REQUEST_FREE)
+            ballot_wait(&r);
+    }
+    if (!atomic_load(&c->aborted))
+        rc = say_goodbye(c);
+    engine_detach(c);
+    destroy(c);
+    *comm = NULL;
+    return rc;
+}
+
+int ballot_comm_abort(struct ballot_comm *comm)
+{
+    if (comm == NULL)
+        return -EINVAL;
+    atomic_store(&comm->aborted, true);
+    engine_kick();
+    return 0;
+}
+
+/* ---- Asking ---- */
+
+int ballot_comm_rank(const struct ballot_comm *comm)
+{
+    return comm == NULL ? -EINVAL : (int)comm->rank;
+}
+
+int ballot_comm_size(const struct ballot_comm *comm)
+{
+    return comm == NULL ? -EINVAL : (int)comm->ranks;
+}
+
+int ballot_comm_round(const struct ballot_comm *comm,
+                      struct ballot_round *round)
+{
+    if (comm == NULL || round == NULL)
+        return -EINVAL;
+    engine_lock();
+    *round = comm->round;
+    engine_unlock();
+    return 0;
+}
+
+int ballot_comm_stats(const struct ballot_comm *comm,
+                      struct ballot_stats *stats)
+{
+    struct serve_counts served = {0};
+    struct majority_counts voted;
+    struct ring_counts circled;
+
+    if (comm == NULL || stats == NULL)
+        return -EINVAL;
+    engine_lock();
+    if (comm->serve != NULL)
+        serve_count(comm->serve, &served);
+    majority_count(comm->majority, &voted);
+    ring_count(comm->ring, &circled);
+    *stats = (struct ballot_stats){
+        .rounds = comm->rounds,
+        .puts = served.puts + voted.puts + circled.puts + comm->control_puts,
+        .bytes_put = served.bytes_put + voted.bytes_put + circled.bytes_put +
+                     comm->control_puts * LINE_BYTES,
+        .votes_counted = served.votes_counted,
+        .votes_late = served.votes_late,
+        .dropped = served.dropped + voted.dropped + circled.dropped +
+                   comm->control_dropped,
+        .strangers = comm->strangers,
+    };
+    for (int e = 0; e < comm->endpoints_count; e++) {
+        struct endpoint_counts counts;
+
+        comm->transports[e]->counts(comm->endpoints[e], &counts);
+        stats->strangers += counts.strangers;
+        stats->dropped += counts.violations;
+    }
+    engine_unlock();
+    return 0;
+}

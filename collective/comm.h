@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * comm.h - what a communicator is made of; shared by the files of collective/.
+ *
+ * Everything in it is under the engine's lock, but for what is marked. The
+ * files: env.c what was configured, join.c who is there and over which
+ * transport, comm.c life and death, advance.c one step of work, request.c the
+ * public collectives, report.c errors in words.
+ */
+#ifndef BALLOT_COLLECTIVE_COMM_H
+#define BALLOT_COLLECTIVE_COMM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "../aggregate/kernels.h"
+#include "../include/ballot.h"
+#include "../transport/handshake.h"
+#include "../transport/transport.h"
+#include "lanes.h"
+#include "majority.h"
+#include "ring.h"
+#include "serve.h"
+
+enum {
+    REQUESTS_MAX = ROUNDS_MAX,
+    ERROR_BYTES = 512,
+    ENDPOINTS_MAX = 2, /* shm, tcp */
+    HOST_BYTES = 64,
+};
+
+/* ballot_config with every choice made; equal on all ranks where compared. */
+struct settings {
+    uint32_t servers; /* enum ballot_servers */
+    uint32_t chunk;   /* coordinates, at most */
+    uint32_t window;
+    uint32_t quorum;
+    uint32_t liars;
+    uint32_t grace_ms;
+    uint32_t timeout_ms;
+    uint32_t kept_rounds;
+    uint32_t tie, zero; /* enums */
+    uint32_t same_voters;
+    uint32_t transport; /* index in join.c's list, or 0: choose */
+    uint64_t seed;
+    uint64_t count_max;
+    uint64_t weights_hash; /* 0: no weights */
+    /* Not compared between ranks: */
+    uint32_t init_timeout_ms;
+    uint32_t auth; /* enum ballot_auth */
+    uint8_t weights[BALLOT_RANKS_MAX];
+};
+
+/* env.c: fills settings from config (may be NULL), environment and defaults.
+ * -EINVAL with `why` (ERROR_BYTES). */
+int settings_resolve(struct settings *settings,
+                     const struct ballot_config *config, int ranks, char *why);
+
+/* Ops on the wire: enum ballot_op, then what has no op of its own. */
+enum call_op {
+    CALL_MAJORITY = BALLOT_MAJORITY,
+    CALL_SUM = BALLOT_SUM,
+    CALL_AVG = BALLOT_AVG,
+    CALL_BROADCAST,
+    CALL_BARRIER,
+};
+
+enum request_kind { REQUEST_MAJORITY, REQUEST_ENTRY, REQUEST_RING };
+
+/* A collective under way, in its communicator's pool. */
+struct ballot_request {
+    struct ballot_comm *comm;
+    enum {
+        REQUEST_FREE,
+        REQUEST_TAKEN,
+        REQUEST_QUEUED,
+        REQUEST_ACTIVE,
+        REQUEST_DONE,
+    } state;
+    enum request_kind kind;
+    const char *name;          /* "all_reduce", for errors */
+    struct majority_call call; /* the vote, or the entry of the others */
+    struct ring_call ring;
+    bool entered;   /* RING: all ranks have called the same */
+    bool circled;   /* RING: its ring operation is complete */
+    bool ringing;   /* RING: it was begun */
+    uint64_t order; /* of its submission */
+    int result;
+    atomic_bool done; /* read without the lock */
+};
+
+struct ballot_comm {
+    uint32_t rank, ranks;
+    uint32_t servers;     /* that count: ranks, or 1 */
+    uint32_t local_ranks; /* on this host */
+    uint32_t epoch;
+    struct settings settings;
+    struct credentials credentials;
+    const struct kernels *kernels;
+
+    struct endpoint *endpoints[ENDPOINTS_MAX];
+    const struct transport *transports[ENDPOINTS_MAX];
+    int descriptors[ENDPOINTS_MAX]; /* to sleep on */
+    int endpoints_count;
+    struct link *links;        /* [ranks] */
+    char (*hosts)[HOST_BYTES]; /* [ranks] names, for errors */
+    uint32_t slot_bytes;
+
+    struct serve *serve; /* NULL: this rank counts nothing */
+    struct majority *majority;
+    struct ring *ring;
+
+    struct ballot_request requests[REQUESTS_MAX];
+    pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
+    uint64_t submitted;
+    atomic_int queued; /* QUEUED requests */
+    uint32_t active;   /* ACTIVE ones */
+
+    uint64_t ping_ns;          /* when the silent were asked; 0: not */
+    struct rank_mask ponged;   /* who answered since */
+    struct rank_mask departed; /* said goodbye */
+    struct rank_mask dead;
+    uint32_t dead_count;
+    bool leaving;     /* in finalize: goodbye was said */
+    atomic_bool left; /* and all others have said it, or are dead */
+
+    int failed;          /* negative errno: no operation works any more */
+    atomic_bool aborted; /* read and written without the lock */
+    struct ballot_round round;
+    uint64_t rounds;
+    uint64_t control_puts;
+    uint64_t control_dropped;
+    uint64_t strangers; /* of the bootstrap root, if it was here */
+
+    pthread_mutex_t error_lock;
+    char error[ERROR_BYTES];
+
+    struct ballot_comm *next; /* engine.c's list */
+};
+
+/* ---- report.c: errors in words ---- */
+
+/* Sets the communicator's last error. */
+void report_error(struct ballot_comm *comm, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Sets this thread's, for calls without a communicator. */
+void report_thread(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+/* One line to BALLOT_DEBUG_FILE or stderr where BALLOT_DEBUG says so. */
+enum debug_level { DEBUG_WARN, DEBUG_INFO };
+void report_debug(enum debug_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* "2, 5-7 of 8 ranks": those of `ranks` that are (not) in mask. */
+void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
+                  uint32_t ranks, bool in);
+/* How a round that was not OK ended, as an errno, with the error set. */
+int report_end(struct ballot_comm *comm, const struct ballot_request *request,
+               const struct majority_end *end);
+
+/* ---- join.c ---- */
+
+/* Bootstrap, choice of transports, links. Fills comm's endpoints and links. */
+int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
+                      uint32_t root_bytes, char *why);
+void join_undo(struct ballot_comm *comm);
+
+/* ---- advance.c: one step, with the engine's lock held ---- */
+
+/* Takes what arrived, does at most one chunk of work; false: nothing to do. */
+bool advance_step(struct ballot_comm *comm, uint64_t now_ns);
+/* When something must be done at the latest; UINT64_MAX: never. */
+uint64_t advance_deadline(const struct ballot_comm *comm);
+/* Ends every operation with `error`; the error text was set before. */
+void advance_fail(struct ballot_comm *comm, int error);
+/* Puts a control header line to every rank that is there. */
+void advance_tell_all(struct ballot_comm *comm, enum control control);
+/* Whether some operation is under way or queued. */
+bool advance_busy(const struct ballot_comm *comm);
+
+/* ---- engine.c ---- */
+
+uint64_t engine_now(void); /* CLOCK_MONOTONIC, ns */
+/* Adds the communicator to the process's engine, which is started with the
+ * first. */
+int engine_attach(struct ballot_comm *comm);
+void engine_detach(struct ballot_comm *comm);
+void engine_lock(void); /* gives way to nobody: the driver gives way to us */
+void engine_unlock(void);
+/* The engine thread looks at the communicator soon. */
+void engine_kick(void);
+/* Drives until *done, or until `deadline_ns` (then -ETIMEDOUT). */
+int engine_drive_until(atomic_bool *done, uint64_t deadline_ns);
+/* A request became done: wakes who waits for it. */
+void engine_announce(void);
+
+#endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* majority.c - a round seen from a rank: pack, put, apply. */
+#include "majority.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../transport/memory.h"
+#include "lanes.h"
+
+/* A call under way, at its caster's round_slot. */
+struct voting {
+    struct majority_call call;
+    bool live;     /* its buffers may be used */
+    bool updating; /* FUSED: all results are in */
+    uint64_t next; /* FUSED: first coordinate that is not updated */
+    struct majority_end end;
+};
+
+/* A result that waits to be applied. */
+struct waiting {
+    struct caster_result result;
+    const uint8_t *memory;
+};
+
+struct majority {
+    struct majority_config config;
+    struct caster *caster;
+    struct voting rounds[ROUNDS_MAX];
+    struct waiting *waiting; /* ring of servers * window */
+    uint32_t waiting_size, waiting_head, waiting_count;
+    int fused;            /* round_slot of the fused step under way, or -1 */
+    uint8_t *reserve;     /* its results: signs, then ties */
+    size_t reserve_plane; /* bytes */
+    struct majority_counts counts;
+};
+
+static uint32_t planes_down(const struct majority *m)
+{
+    return m->config.caster.shape.planes_down;
+}
+
+int majority_open(struct majority **majority,
+                  const struct majority_config *config)
+{
+    struct majority *m = calloc(1, sizeof(*m));
+    void *reserve = NULL;
+    int rc;
+
+    if (m == NULL)
+        return -ENOMEM;
+    m->config = *config;
+    m->fused = -1;
+    m->waiting_size = config->caster.servers * config->caster.window;
+    m->waiting = calloc(m->waiting_size, sizeof(*m->waiting));
+    m->reserve_plane = lines_for(config->fused_max) * LINE_BYTES;
+    rc =
+        m->waiting == NULL ? -ENOMEM : caster_open(&m->caster, &config->caster);
+    if (rc == 0)
+        rc = memory_map(&reserve, m->reserve_plane * planes_down(m));
+    m->reserve = reserve;
+    if (rc < 0) {
+        majority_close(m);
+        return rc;
+    }
+    *majority = m;
+    return 0;
+}
+
+void majority_close(struct majority *majority)
+{
+    if (majority == NULL)
+        return;
+    if (majority->reserve != NULL)
+        memory_unmap(majority->reserve,
+                     majority->reserve_plane * planes_down(majority));
+    free(majority->waiting);
+    caster_close(majority->caster);
+    free(majority);
+}
+
+int majority_begin(struct majority *majority, const struct majority_call *call)
+{
+    struct voting *v;
+    uint64_t number;
+    int slot;
+
+    if (call->kind == MAJORITY_FUSED && majority->fused >= 0)
+        return -EAGAIN;
+    slot = caster_begin(majority->caster, &call->round, &number);
+    if (slot < 0)
+        return slot;
+    v = &majority->rounds[slot];
+    v->call = *call;
+    v->live = true;
+    v->updating = false;
+    v->next = 0;
+    v->end = (struct majority_end){
+        .context = call->context,
+        .round = number,
+        .least = UINT32_MAX,
+    };
+    memset(&v->end.every, 0xff, sizeof(v->end.every));
+    if (call->kind == MAJORITY_FUSED)
+        majority->fused = slot;
+    return 0;
+}
+
+void majority_arrived(struct majority *majority, const struct event *event,
+                      uint32_t slot)
+{
+    struct header header;
+    struct waiting *w;
+
+    memcpy(&header, event->memory, sizeof(header));
+    w = &majority->waiting[(majority->waiting_head + majority->waiting_count) %
+                           majority->waiting_size];
+    if (caster_arrived(majority->caster, event->peer, slot, &header,
+                       event->bytes, &w->result) < 0) {
+        majority->counts.dropped++;
+        return;
+    }
+    /* Each slot holds one awaited result at most, so there is room. */
+    w->memory = event->memory;
+    majority->waiting_count++;
+}
+
+/* ---- Results ---- */
+
+/* Address of coordinate `first` in a caller's vector; first is a multiple of
+ * 512, so it is whole bytes for packed signs too. */
+static void *element(const void *vector, uint8_t type, uint64_t first)
+{
+    static const uint8_t bits[TYPES] = {
+        [TYPE_FLOAT32] = 32, [TYPE_FLOAT16] = 16, [TYPE_BFLOAT16] = 16,
+        [TYPE_FLOAT64] = 64, [TYPE_SIGNS] = 1,
+    };
+
+    return (uint8_t *)(uintptr_t)vector + first * bits[type] / 8;
+}
+
+static void note_voters(struct majority *m, struct voting *v,
+                        const struct caster_result *result,
+                        const uint8_t *memory)
+{
+    uint32_t lines = mask_lines(m->config.caster.shape.ranks);
+    struct rank_mask mask = {0};
+    uint32_t count;
+
+    if (lines == 0)
+        mask.words[0] = result->header.mask;
+    else
+        memcpy(mask.words, memory + LINE_BYTES,
+               lines * LINE_BYTES < sizeof(mask.words) ? lines * LINE_BYTES
+                                                       : sizeof(mask.words));
+    if (result->header.status != STATUS_OK) {
+        v->end.every = mask;
+        return;
+    }
+    count = mask_count(&mask);
+    if (count < v->end.least)
+        v->end.least = count;
+    for (int w = 0; w < MASK_WORDS; w++) {
+        v->end.every.words[w] &= mask.words[w];
+        v->end.some.words[w] |= mask.words[w];
+    }
+}
+
+static void keep_fused(struct majority *m, uint64_t first, uint32_t count,
+                       const uint8_t *payload)
+{
+    size_t plane = lines_for(count) * LINE_BYTES;
+
+    for (uint32_t p = 0; p < planes_down(m); p++)
+        memcpy(m->reserve + p * m->reserve_plane + first / 8,
+               payload + p * plane, plane);
+}
+
+static void apply_signs(struct majority *m, struct voting *v,
+                        const struct caster_result *result,
+                        const uint8_t *payload)
+{
+    const struct call *call = &result->header.call;
+    const uint64_t *signs = (const uint64_t *)(const void *)payload;
+    const uint64_t *zeros = NULL;
+
+    if (call->coordinates == 0)
+        return;
+    if (v->call.kind == MAJORITY_FUSED) {
+        keep_fused(m, result->first, call->coordinates, payload);
+        return;
+    }
+    if (planes_down(m) == 2)
+        zeros = signs + lines_for(call->coordinates) * LINE_WORDS;
+    m->config.kernels->apply[call->type](
+        element(v->call.recv, call->type, result->first), signs, zeros, 1.0f,
+        call->coordinates);
+}
+
+static void apply_result(struct majority *m, uint64_t now_ns)
+{
+    struct waiting *w = &m->waiting[m->waiting_head];
+    struct caster_result *result = &w->result;
+    struct voting *v = &m->rounds[result->round_slot];
+    const uint8_t *payload =
+        w->memory +
+        (size_t)LINE_BYTES * (1 + mask_lines(m->config.caster.shape.ranks));
+
+    m->waiting_head = (m->waiting_head + 1) % m->waiting_size;
+    m->waiting_count--;
+    if (result->header.status == STATUS_DIFFERS) {
+        struct difference difference;
+
+        memcpy(&difference, payload, sizeof(difference));
+        result->next_round = difference.next_round;
+        result->next_sequence = difference.next_sequence;
+        if (result->live)
+            v->end.difference = difference;
+    }
+    if (result->live && v->live) {
+        note_voters(m, v, result, w->memory);
+        v->end.rank = result->header.rank;
+        if (result->header.status == STATUS_OK)
+            apply_signs(m, v, result, payload);
+    }
+    caster_consumed(m->caster, now_ns, result);
+}
+
+/* ---- Puts ---- */
+
+static void pack(struct majority *m, const struct voting *v,
+                 const struct caster_put *put, uint64_t *signs)
+{
+    const struct kernels *k = m->config.kernels;
+    const struct call *call = &put->header.call;
+    uint32_t count = call->coordinates;
+    const void *send = element(v->call.send, call->type, put->first);
+    uint64_t *marks = NULL;
+
+    if (count == 0)
+        return;
+    if (m->config.caster.shape.planes_up == 2)
+        marks = signs + lines_for(count) * LINE_WORDS;
+    if (v->call.kind == MAJORITY_FUSED)
+        k->signum(signs, marks, v->call.momentum + put->first, send,
+                  v->call.beta, count);
+    else if (marks != NULL)
+        k->pack_marks[call->type](signs, marks, send, count);
+    else
+        k->pack[call->type](signs, send, count);
+}
+
+/* False if the server's slot cannot be written now. */
+static bool put_chunk(struct majority *m, uint64_t now_ns,
+                      const struct caster_put *put)
+{
+    const struct link *link = &m->config.links[put->server];
+    uint32_t slot = lane_first(m->config.caster.window, LANE_VOTE) + put->slot;
+    uint8_t *place = link_stage(link, slot);
+
+    if (place == NULL)
+        return false;
+    memcpy(place, &put->header, LINE_BYTES);
+    if (!(put->header.flags & FLAG_ABSTAIN))
+        pack(m, &m->rounds[put->round_slot], put,
+             (uint64_t *)(void *)(place + LINE_BYTES));
+    if (link_put(link, slot, put->bytes) < 0)
+        return false;
+    m->counts.puts++;
+    m->counts.bytes_put += put->bytes;
+    caster_put_done(m->caster, now_ns, put);
+    return true;
+}
+
+/* ---- The fused update ---- */
+
+/* Updates one chunk of the parameters, once the whole round is in. */
+static void update_chunk(struct majority *m, struct voting *v)
+{
+    const struct majority_call *call = &v->call;
+    uint64_t left = call->round.count - v->next;
+    uint64_t count = left < call->round.chunk_coordinates
+                         ? left
+                         : call->round.chunk_coordinates;
+    const uint8_t *signs = m->reserve + v->next / 8;
+    const uint8_t *zeros =
+        planes_down(m) == 2 ? signs + m->reserve_plane : NULL;
+
+    m->config.kernels->update(
+        (float *)call->recv + v->next, (const uint64_t *)(const void *)signs,
+        (const uint64_t *)(const void *)zeros, call->rate, call->decay, count);
+    v->next += count;
+}
+
+bool majority_step(struct majority *majority, uint64_t now_ns)
+{
+    struct caster_put put;
+
+    if (majority->waiting_count > 0) {
+        apply_result(majority, now_ns);
+        return true;
+    }
+    if (caster_next(majority->caster, &put) &&
+        put_chunk(majority, now_ns, &put))
+        return true;
+    if (majority->fused >= 0) {
+        struct voting *v = &majority->rounds[majority->fused];
+
+        if (v->updating && v->next < v->call.round.count) {
+            update_chunk(majority, v);
+            return true;
+        }
+    }
+    return false;
+}
+
+void majority_tick(struct majority *majority, uint64_t now_ns)
+{
+    caster_tick(majority->caster, now_ns);
+}
+
+uint64_t majority_deadline(const struct majority *majority)
+{
+    return caster_deadline(majority->caster);
+}
+
+/* ---- Ends ---- */
+
+static void give_end(struct majority *m, struct voting *v,
+                     struct majority_end *end)
+{
+    *end = v->end;
+    v->live = false;
+    if (m->fused >= 0 && v == &m->rounds[m->fused])
+        m->fused = -1;
+}
+
+bool majority_ended(struct majority *majority, struct majority_end *end)
+{
+    struct caster_end ended;
+
+    if (majority->fused >= 0) {
+        struct voting *v = &majority->rounds[majority->fused];
+
+        if (v->updating && v->next == v->call.round.count) {
+            give_end(majority, v, end);
+            return true;
+        }
+    }
+    while (caster_ended(majority->caster, &ended)) {
+        struct voting *v = &majority->rounds[ended.round_slot];
+
+        if (!v->live)
+            continue;
+        v->end.status = ended.status;
+        v->end.timed_out = ended.timed_out;
+        v->end.missing = ended.missing;
+        if (v->call.kind == MAJORITY_FUSED && ended.status == STATUS_OK) {
+            v->updating = true;
+            continue;
+        }
+        give_end(majority, v, end);
+        return true;
+    }
+    return false;
+}
+
+void majority_abandon(struct majority *majority)
+{
+    for (uint32_t i = 0; i < ROUNDS_MAX; i++)
+        majority->rounds[i].live = false;
+    majority->fused = -1;
+}
+
+void majority_count(const struct majority *majority,
+                    struct majority_counts *counts)
+{
+    *counts = majority->counts;
+}

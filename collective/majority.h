@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * majority.h - a round seen from a rank: packs what the caster says may go,
+ * and applies the results that come back. One thread at a time; never blocks,
+ * allocates only in majority_open().
+ */
+#ifndef BALLOT_COLLECTIVE_MAJORITY_H
+#define BALLOT_COLLECTIVE_MAJORITY_H
+
+#include "../aggregate/caster.h"
+#include "../aggregate/kernels.h"
+#include "../transport/transport.h"
+
+struct majority_config {
+    struct caster_config caster;
+    const struct kernels *kernels;
+    const struct link *links; /* [ranks], the caller's; server s is rank s */
+    size_t fused_max; /* largest count of a fused step; its results wait in
+                         fused_max / 8 bytes (twice with ties) */
+};
+
+enum majority_kind {
+    MAJORITY_REDUCE, /* recv = sign of the vote over send */
+    MAJORITY_FUSED,  /* Signum: momentum and pack; vote; decay and update */
+    MAJORITY_ENTRY,  /* no coordinates: all ranks called the same */
+};
+
+struct majority_call {
+    enum majority_kind kind;
+    struct caster_round round;
+    const void *send;        /* [count]; FUSED: the gradient, float32 */
+    void *recv;              /* [count]; FUSED: the parameters, float32 */
+    float *momentum;         /* FUSED: [count] */
+    float rate, beta, decay; /* FUSED */
+    void *context;           /* comes back in the end */
+};
+
+struct majority_end {
+    void *context;
+    uint64_t round;
+    enum status status;
+    bool timed_out; /* servers in `missing` are silent */
+    struct rank_mask missing;
+    uint32_t rank;                /* STATUS_DEAD: who */
+    struct difference difference; /* STATUS_DIFFERS */
+    struct rank_mask every;       /* voters counted in every chunk; not OK: who
+                                     was in where it failed */
+    struct rank_mask some;        /* voters counted in at least one chunk */
+    uint32_t least;               /* least count of a chunk */
+};
+
+struct majority_counts {
+    uint64_t puts;
+    uint64_t bytes_put;
+    uint64_t dropped; /* results that were not awaited */
+};
+
+struct majority;
+
+int majority_open(struct majority **majority,
+                  const struct majority_config *config);
+void majority_close(struct majority *majority); /* NULL is allowed */
+
+/*
+ * Begins a round. Its buffers stay in use until majority_ended() gave its
+ * context back.
+ *   -EAGAIN   ROUNDS_MAX are under way, or a second fused step is
+ *   -ENOTCONN a server was given up
+ */
+int majority_begin(struct majority *majority, const struct majority_call *call);
+
+/* A result arrived in result slot `slot` (of the lane). */
+void majority_arrived(struct majority *majority, const struct event *event,
+                      uint32_t slot);
+
+/* Applies one result, or packs and puts one chunk, or updates one chunk of a
+ * fused step; false if there was nothing to do. */
+bool majority_step(struct majority *majority, uint64_t now_ns);
+
+void majority_tick(struct majority *majority, uint64_t now_ns);
+uint64_t majority_deadline(const struct majority *majority);
+
+/* Rounds that ended since the last call, each once. */
+bool majority_ended(struct majority *majority, struct majority_end *end);
+
+/* Forgets the buffers of all rounds under way: they ended otherwise. */
+void majority_abandon(struct majority *majority);
+
+void majority_count(const struct majority *majority,
+                    struct majority_counts *counts);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report.c - errors in words, and what BALLOT_DEBUG asks for. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "comm.h"
+
+static _Thread_local char thread_error[ERROR_BYTES];
+
+void report_error(struct ballot_comm *comm, const char *format, ...)
+{
+    va_list arguments;
+
+    pthread_mutex_lock(&comm->error_lock);
+    va_start(arguments, format);
+    vsnprintf(comm->error, sizeof(comm->error), format, arguments);
+    va_end(arguments);
+    pthread_mutex_unlock(&comm->error_lock);
+    report_debug(DEBUG_WARN, "rank %u: %s", comm->rank, comm->error);
+}
+
+void report_thread(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(thread_error, sizeof(thread_error), format, arguments);
+    va_end(arguments);
+    report_debug(DEBUG_WARN, "%s", thread_error);
+}
+
+const char *ballot_last_error(const struct ballot_comm *comm)
+{
+    return comm == NULL ? thread_error : comm->error;
+}
+
+const char *ballot_error_string(int error)
+{
+    switch (error) {
+    case 0: return "no error";
+    case -EINVAL: return "an argument is out of range";
+    case -EPROTO: return "ranks disagree about a call or the configuration";
+    case -ETIMEDOUT: return "a deadline passed";
+    case -ENOTCONN: return "a rank that is needed has died";
+    case -ESTALE: return "too late: take the parameters anew";
+    case -ECANCELED: return "aborted";
+    case -EAGAIN: return "too many requests are under way";
+    case -EEXIST: return "another process joined as the same rank";
+    case -EACCES: return "the key is wrong or cannot be read";
+    case -ENOENT: return "not launched: rank, ranks or root are not known";
+    case -ENOMEM: return "out of memory";
+    default: return strerror(error < 0 ? -error : error);
+    }
+}
+
+/* ---- BALLOT_DEBUG ---- */
+
+struct debug {
+    int level; /* -1: nothing */
+    FILE *file;
+};
+
+/* BALLOT_DEBUG_FILE with %h the host's and %p the process's name. */
+static void expand_name(const char *pattern, char *name, size_t name_bytes)
+{
+    char host[HOST_BYTES] = "";
+    size_t used = 0;
+
+    gethostname(host, sizeof(host) - 1);
+    for (; *pattern != '\0' && used + 1 < name_bytes; pattern++) {
+        int wrote = 1;
+
+        if (pattern[0] == '%' && pattern[1] == 'h') {
+            wrote = snprintf(name + used, name_bytes - used, "%s", host);
+            pattern++;
+        } else if (pattern[0] == '%' && pattern[1] == 'p') {
+            wrote =
+                snprintf(name + used, name_bytes - used, "%ld", (long)getpid());
+            pattern++;
+        } else {
+            name[used] = *pattern;
+        }
+        used += (size_t)wrote < name_bytes - used ? (size_t)wrote
+                                                  : name_bytes - used - 1;
+    }
+    name[used] = '\0';
+}
+
+static struct debug debug;
+
+static void open_debug(void)
+{
+    const char *level = getenv("BALLOT_DEBUG");
+    const char *pattern = getenv("BALLOT_DEBUG_FILE");
+    char name[4096];
+
+    debug = (struct debug){.level = -1, .file = stderr};
+    if (level == NULL || *level == '\0')
+        return;
+    debug.level = strcasecmp(level, "INFO") == 0 ? DEBUG_INFO : DEBUG_WARN;
+    if (pattern == NULL || *pattern == '\0')
+        return;
+    expand_name(pattern, name, sizeof(name));
+    debug.file = fopen(name, "ae");
+    if (debug.file == NULL) {
+        fprintf(stderr, "ballot: BALLOT_DEBUG_FILE: cannot open %s: %s\n", name,
+                strerror(errno));
+        debug.file = stderr;
+    }
+}
+
+void report_debug(enum debug_level level, const char *format, ...)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    char line[2 * ERROR_BYTES];
+    va_list arguments;
+
+    pthread_once(&once, open_debug);
+    if ((int)level > debug.level)
+        return;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    fprintf(debug.file, "ballot[%ld] %s %s\n", (long)getpid(),
+            level == DEBUG_INFO ? "INFO" : "WARN", line);
+    fflush(debug.file);
+}
+
+/* ---- Ranks and calls in words ---- */
+
+void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
+                  uint32_t ranks, bool in)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (uint32_t r = 0; r < ranks && used + 1 < text_bytes; r++) {
+        uint32_t last = r;
+
+        if (mask_has(mask, r) != in)
+            continue;
+        while (last + 1 < ranks && mask_has(mask, last + 1) == in)
+            last++;
+        used += (size_t)snprintf(text + used, text_bytes - used,
+                                 last > r ? "%s%u-%u" : "%s%u",
+                                 used > 0 ? ", " : "", r, last);
+        r = last;
+    }
+    if (used + 1 < text_bytes)
+        snprintf(text + used, text_bytes - used, "%s of %u ranks",
+                 used == 0 ? "none" : "", ranks);
+}
+
+static void describe_call(char *text, size_t text_bytes,
+                          const struct call *call)
+{
+    static const char *const types[] = {"float32", "float16", "bfloat16",
+                                        "float64", "signs"};
+    static const char *const ops[] = {"majority", "sum", "average", "broadcast",
+                                      "barrier"};
+    const char *type =
+        call->type < sizeof(types) / sizeof(types[0]) ? types[call->type] : "?";
+    const char *op =
+        call->op < sizeof(ops) / sizeof(ops[0]) ? ops[call->op] : "?";
+    size_t used = (size_t)snprintf(text, text_bytes, "%s of %llu %s", op,
+                                   (unsigned long long)call->count, type);
+
+    if (call->op == CALL_BROADCAST && used < text_bytes)
+        snprintf(text + used, text_bytes - used, " from rank %u", call->detail);
+}
+
+static int report_difference(struct ballot_comm *comm,
+                             const struct ballot_request *request,
+                             const struct difference *difference)
+{
+    char calls[2][96];
+    uint32_t a = difference->rank[0], b = difference->rank[1];
+
+    describe_call(calls[0], sizeof(calls[0]), &difference->call[0]);
+    describe_call(calls[1], sizeof(calls[1]), &difference->call[1]);
+    report_error(comm,
+                 "%s: ranks disagree: rank %u called %s, rank %u called %s",
+                 request->name, a, calls[0], b, calls[1]);
+    return -EPROTO;
+}
+
+int report_end(struct ballot_comm *comm, const struct ballot_request *request,
+               const struct majority_end *end)
+{
+    char ranks[256];
+
+    switch (end->status) {
+    case STATUS_DIFFERS:
+        return report_difference(comm, request, &end->difference);
+    case STATUS_GONE:
+        report_error(comm,
+                     "%s: round %llu is so old that its result is gone; take "
+                     "the parameters anew (or set kept_rounds higher)",
+                     request->name, (unsigned long long)end->round);
+        return -ESTALE;
+    case STATUS_DEAD:
+        if (end->rank < comm->ranks)
+            mask_set(&comm->dead, end->rank);
+        report_error(comm, "%s: rank %u (%s) is gone", request->name, end->rank,
+                     end->rank < comm->ranks ? comm->hosts[end->rank] : "?");
+        return -ENOTCONN;
+    case STATUS_LOST:
+    default: break;
+    }
+    if (end->timed_out)
+        report_ranks(ranks, sizeof(ranks), &end->missing, comm->ranks, true);
+    else
+        report_ranks(ranks, sizeof(ranks), &end->every, comm->ranks, false);
+    report_error(comm, "%s: round %llu: %u ms have passed; missing: %s%s",
+                 request->name, (unsigned long long)end->round,
+                 comm->settings.timeout_ms, ranks,
+                 end->timed_out ? " (no result came from there)" : "");
+    return -ETIMEDOUT;
+}

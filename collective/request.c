@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.c - the collectives that a user calls, and waiting for them. */
+#include <errno.h>
+#include <string.h>
+
+#include "comm.h"
+
+enum {
+    /* Below this a call is one chunk: more messages cost more than they gain.
+     */
+    CHUNK_MIN_COORDINATES = 16384,
+    /* Chunks for each server, so that packing and counting overlap. */
+    CHUNKS_PER_SERVER = 4,
+};
+
+static const uint8_t type_bits[BALLOT_TYPES] = {
+    [BALLOT_FLOAT32] = 32, [BALLOT_FLOAT16] = 16, [BALLOT_BFLOAT16] = 16,
+    [BALLOT_FLOAT64] = 64, [BALLOT_SIGNS] = 1,
+};
+
+/* ---- Requests ---- */
+
+static struct ballot_request *take_request(struct ballot_comm *comm)
+{
+    struct ballot_request *found = NULL;
+
+    pthread_mutex_lock(&comm->queue_lock);
+    for (int i = 0; i < REQUESTS_MAX && found == NULL; i++)
+        if (comm->requests[i].state == REQUEST_FREE)
+            found = &comm->requests[i];
+    if (found != NULL) {
+        memset(found, 0, sizeof(*found));
+        found->comm = comm;
+        found->state = REQUEST_TAKEN;
+        found->call.context = found;
+        found->ring.context = found;
+    }
+    pthread_mutex_unlock(&comm->queue_lock);
+    if (found == NULL)
+        report_error(comm, "%d requests are under way; wait for one first",
+                     REQUESTS_MAX);
+    return found;
+}
+
+static void give_request(struct ballot_request *request)
+{
+    struct ballot_comm *comm = request->comm;
+
+    pthread_mutex_lock(&comm->queue_lock);
+    request->state = REQUEST_FREE;
+    pthread_mutex_unlock(&comm->queue_lock);
+}
+
+int ballot_wait(struct ballot_request **request)
+{
+    enum { HOUR_S = 3600 };
+    struct ballot_request *r;
+    int result;
+
+    if (request == NULL || *request == NULL)
+        return -EINVAL;
+    r = *request;
+    /* The request itself has deadlines; an hour is only a long sleep. */
+    while (!atomic_load(&r->done))
+        engine_drive_until(&r->done,
+                           engine_now() + HOUR_S * UINT64_C(1000000000));
+    result = r->result;
+    give_request(r);
+    *request = NULL;
+    return result;
+}
+
+int ballot_test(struct ballot_request **request, bool *done)
+{
+    if (request == NULL || *request == NULL || done == NULL)
+        return -EINVAL;
+    *done = atomic_load(&(*request)->done);
+    return *done ? ballot_wait(request) : 0;
+}
+
+/* Queues the request; waits for it unless the caller wants to. */
+static int submit(struct ballot_request *request, struct ballot_request **out)
+{
+    struct ballot_comm *comm = request->comm;
+
+    pthread_mutex_lock(&comm->queue_lock);
+    request->order = comm->submitted++;
+    request->state = REQUEST_QUEUED;
+    pthread_mutex_unlock(&comm->queue_lock);
+    atomic_fetch_add(&comm->queued, 1);
+    if (out == NULL)
+        return ballot_wait(&request);
+    *out = request;
+    engine_kick();
+    return 0;
+}
+
+/* ---- Checks ---- */
+
+static int check_call(struct ballot_comm *comm, const char *name,
+                      const void *send, const void *recv, size_t count,
+                      enum ballot_type type)
+{
+    if ((unsigned)type >= BALLOT_TYPES) {
+        report_error(comm, "%s: there is no type %d", name, (int)type);
+        return -EINVAL;
+    }
+    if (count > 0 && (send == NULL || recv == NULL)) {
+        report_error(comm, "%s: a buffer of %zu values is NULL", name, count);
+        return -EINVAL;
+    }
+    if (count > SIZE_MAX / 8) {
+        report_error(comm, "%s: a count of %zu is out of range", name, count);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Where results are kept or wait, memory was reserved for count_max. */
+static int check_reserve(struct ballot_comm *comm, const char *name,
+                         size_t count)
+{
+    if (count <= comm->settings.count_max)
+        return 0;
+    report_error(comm,
+                 "%s: a count of %zu is more than count_max, %llu; set it "
+                 "higher (BALLOT_COUNT_MAX)",
+                 name, count, (unsigned long long)comm->settings.count_max);
+    return -EINVAL;
+}
+
+/* Coordinates of a chunk: all servers get some, none too little. */
+static uint32_t chunk_for(const struct ballot_comm *comm, size_t count)
+{
+    size_t share = (count + (size_t)comm->servers * CHUNKS_PER_SERVER - 1) /
+                   ((size_t)comm->servers * CHUNKS_PER_SERVER);
+    size_t chunk;
+
+    if (share < CHUNK_MIN_COORDINATES)
+        share = CHUNK_MIN_COORDINATES;
+    chunk = lines_for(share) * LINE_COORDINATES;
+    return chunk < comm->settings.chunk ? (uint32_t)chunk
+                                        : comm->settings.chunk;
+}
+
+static struct caster_round entry_round(size_t count, enum ballot_type type,
+                                       enum call_op op, uint32_t detail)
+{
+    return (struct caster_round){
+        .count = count,
+        .detail = detail,
+        .type = (uint8_t)type,
+        .op = (uint8_t)op,
+    };
+}
+
+static struct caster_round vote_round(const struct ballot_comm *comm,
+                                      size_t count, enum ballot_type type)
+{
+    struct caster_round round = entry_round(count, type, CALL_MAJORITY, 0);
+
+    if (count > 0)
+        round.chunk_coordinates = chunk_for(comm, count);
+    return round;
+}
+
+/* ---- Collectives ---- */
+
+static int majority(const void *send, void *recv, size_t count,
+                    enum ballot_type type, struct ballot_comm *comm,
+                    struct ballot_request **request)
+{
+    struct ballot_request *r;
+
+    if (type == BALLOT_SIGNS && comm->settings.tie == BALLOT_TIE_ZERO) {
+        report_error(comm,
+                     "all_reduce: packed signs have no zero for ties; choose "
+                     "another type or tie");
+        return -EINVAL;
+    }
+    if (comm->settings.quorum != 0 &&
+        check_reserve(comm, "all_reduce", count) < 0)
+        return -EINVAL;
+    r = take_request(comm);
+    if (r == NULL)
+        return -EAGAIN;
+    r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
+    r->name = "all_reduce";
+    r->call.kind = count > 0 ? MAJORITY_REDUCE : MAJORITY_ENTRY;
+    r->call.round = vote_round(comm, count, type);
+    r->call.send = send;
+    r->call.recv = recv;
+    return submit(r, request);
+}
+
+/* What goes around the ring takes part in a round beside it. */
+static int circle(struct ballot_comm *comm, const char *name,
+                  const struct ring_call *call, struct caster_round entry,
+                  struct ballot_request **request)
+{
+    struct ballot_request *r = take_request(comm);
+
+    if (r == NULL)
+        return -EAGAIN;
+    r->kind = call->count > 0 ? REQUEST_RING : REQUEST_ENTRY;
+    r->name = name;
+    r->call.kind = MAJORITY_ENTRY;
+    r->call.round = entry;
+    r->ring = *call;
+    r->ring.context = r;
+    return submit(r, request);
+}
+
+int ballot_all_reduce(const void *send, void *recv, size_t count,
+                      enum ballot_type type, enum ballot_op op,
+                      struct ballot_comm *comm, struct ballot_request **request)
+{
+    struct ring_call call = {.send = send, .recv = recv, .count = count};
+    int rc;
+
+    if (comm == NULL)
+        return -EINVAL;
+    rc = check_call(comm, "all_reduce", send, recv, count, type);
+    if (rc < 0)
+        return rc;
+    if (op == BALLOT_MAJORITY)
+        return majority(send, recv, count, type, comm, request);
+    if ((op != BALLOT_SUM && op != BALLOT_AVG) || type != BALLOT_FLOAT32) {
+        report_error(comm,
+                     "all_reduce: op %d is not there for type %d; sum and avg "
+                     "take float32, majority every type",
+                     (int)op, (int)type);
+        return -EINVAL;
+    }
+    call.kind = op == BALLOT_SUM ? RING_SUM : RING_AVERAGE;
+    return circle(comm, "all_reduce", &call,
+                  entry_round(count, type, (enum call_op)op, 0), request);
+}
+
+int ballot_broadcast(const void *send, void *recv, size_t count,
+                     enum ballot_type type, int root, struct ballot_comm *comm,
+                     struct ballot_request **request)
+{
+    struct ring_call call = {.kind = RING_BROADCAST, .recv = recv};
+    int rc;
+
+    if (comm == NULL)
+        return -EINVAL;
+    if (root < 0 || (uint32_t)root >= comm->ranks) {
+        report_error(comm, "broadcast: root %d is not one of %u ranks", root,
+                     comm->ranks);
+        return -EINVAL;
+    }
+    call.root = (uint32_t)root;
+    call.send = call.root == comm->rank ? send : recv;
+    rc = check_call(comm, "broadcast", call.send, recv, count, type);
+    if (rc < 0)
+        return rc;
+    call.count = type == BALLOT_SIGNS ? (count + 63) / 64 * 8
+                                      : count * type_bits[type] / 8;
+    return circle(comm, "broadcast", &call,
+                  entry_round(count, type, CALL_BROADCAST, call.root), request);
+}
+
+int ballot_barrier(struct ballot_comm *comm, struct ballot_request **request)
+{
+    struct ring_call call = {0};
+
+    if (comm == NULL)
+        return -EINVAL;
+    return circle(comm, "barrier", &call,
+                  entry_round(0, BALLOT_FLOAT32, CALL_BARRIER, 0), request);
+}
+
+static int check_signum(struct ballot_comm *comm,
+                        const struct ballot_signum *signum)
+{
+    if (signum != NULL && signum->rate > 0 && signum->momentum >= 0 &&
+        signum->momentum < 1 && signum->weight_decay >= 0)
+        return 0;
+    report_error(comm, "signum_step: rate > 0, momentum in [0, 1) and "
+                       "weight_decay >= 0 are needed");
+    return -EINVAL;
+}
+
+int ballot_signum_step(float *parameters, float *momentum,
+                       const float *gradient, size_t count,
+                       const struct ballot_signum *signum,
+                       struct ballot_comm *comm,
+                       struct ballot_request **request)
+{
+    struct ballot_request *r;
+
+    if (comm == NULL)
+        return -EINVAL;
+    if (check_call(comm, "signum_step", gradient, parameters, count,
+                   BALLOT_FLOAT32) < 0 ||
+        check_call(comm, "signum_step", momentum, momentum, count,
+                   BALLOT_FLOAT32) < 0 ||
+        check_signum(comm, signum) < 0 ||
+        check_reserve(comm, "signum_step", count) < 0)
+        return -EINVAL;
+    r = take_request(comm);
+    if (r == NULL)
+        return -EAGAIN;
+    r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
+    r->name = "signum_step";
+    r->call.kind = count > 0 ? MAJORITY_FUSED : MAJORITY_ENTRY;
+    r->call.round = vote_round(comm, count, BALLOT_FLOAT32);
+    r->call.send = gradient;
+    r->call.recv = parameters;
+    r->call.momentum = momentum;
+    r->call.rate = signum->rate;
+    r->call.beta = signum->momentum;
+    r->call.decay = signum->weight_decay;
+    return submit(r, request);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* roots.c - where a job's ranks meet: unique ids and the environment. */
+#include "roots.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../transport/bootstrap.h"
+#include "comm.h"
+
+enum {
+    ROOT_LIFE_S = 86400, /* of a unique id that nobody uses */
+    ID_ADDRESS_BYTES = 64,
+};
+
+/* What is in a unique id. */
+struct identity {
+    char magic[8];
+    uint32_t address_bytes;
+    uint32_t none; /* auth=none */
+    uint8_t address[ID_ADDRESS_BYTES];
+    uint8_t key[KEY_BYTES];
+    uint8_t padding[16];
+};
+
+_Static_assert(sizeof(struct identity) == sizeof(struct ballot_unique_id),
+               "an identity fills the id");
+
+static const char id_magic[8] = "ballot1";
+
+/* Roots that listen in this process for ids made here. */
+struct listening {
+    struct ballot_unique_id id;
+    struct bootstrap_root *root;
+    struct listening *next;
+};
+
+static pthread_mutex_t listening_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct listening *listening_first;
+
+static int local_root(struct sockaddr_storage *address,
+                      socklen_t *address_bytes, char *why)
+{
+    const char *root = getenv("BALLOT_ROOT");
+
+    if (root != NULL && *root != '\0')
+        return bootstrap_parse(root, address, address_bytes, why);
+    return bootstrap_local_address(getenv("BALLOT_SOCKET_IFNAME"), NULL, 0,
+                                   address, address_bytes, why);
+}
+
+/* A key of the job's own, or that of BALLOT_KEY_FILE. */
+static int make_key(struct credentials *credentials, char *why)
+{
+    const char *file = getenv("BALLOT_KEY_FILE");
+
+    *credentials = (struct credentials){0};
+    if (file != NULL && *file != '\0')
+        return credentials_read(file, credentials, why);
+    if (sodium_init() < 0)
+        return -EIO;
+    randombytes_buf(credentials->key, sizeof(credentials->key));
+    return 0;
+}
+
+static int open_root(struct listening *listening, char *why)
+{
+    struct identity identity = {.magic = "ballot1"};
+    struct credentials credentials;
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+    int rc = local_root(&address, &address_bytes, why);
+
+    if (rc == 0)
+        rc = make_key(&credentials, why);
+    if (rc == 0)
+        rc = bootstrap_root_open(
+            &listening->root, (struct sockaddr *)&address, address_bytes,
+            &credentials, engine_now() + ROOT_LIFE_S * UINT64_C(1000000000),
+            why);
+    if (rc < 0)
+        return rc;
+    bootstrap_root_address(listening->root, &address, &address_bytes);
+    identity.address_bytes = address_bytes;
+    memcpy(identity.address, &address, address_bytes);
+    memcpy(identity.key, credentials.key, sizeof(identity.key));
+    memcpy(&listening->id, &identity, sizeof(identity));
+    explicit_bzero(&identity, sizeof(identity));
+    explicit_bzero(&credentials, sizeof(credentials));
+    return 0;
+}
+
+int ballot_get_unique_id(struct ballot_unique_id *id)
+{
+    char why[ERROR_BYTES] = "";
+    struct listening *listening;
+    int rc;
+
+    if (id == NULL)
+        return -EINVAL;
+    listening = calloc(1, sizeof(*listening));
+    rc = listening == NULL ? -ENOMEM : open_root(listening, why);
+    if (rc < 0) {
+        free(listening);
+        report_thread("unique id: %s", why[0] != '\0' ? why : strerror(-rc));
+        return rc;
+    }
+    *id = listening->id;
+    pthread_mutex_lock(&listening_lock);
+    listening->next = listening_first;
+    listening_first = listening;
+    pthread_mutex_unlock(&listening_lock);
+    return 0;
+}
+
+int roots_read_id(const struct ballot_unique_id *id, struct place *place,
+                  char *why)
+{
+    struct identity identity;
+
+    memcpy(&identity, id, sizeof(identity));
+    if (memcmp(identity.magic, id_magic, sizeof(id_magic)) != 0 ||
+        identity.address_bytes > ID_ADDRESS_BYTES) {
+        snprintf(why, ERROR_BYTES,
+                 "the unique id was not made by ballot_get_unique_id(), or was "
+                 "damaged on its way to this rank");
+        return -EINVAL;
+    }
+    *place = (struct place){.address_bytes = identity.address_bytes};
+    memcpy(&place->address, identity.address, identity.address_bytes);
+    memcpy(place->credentials.key, identity.key, KEY_BYTES);
+    place->credentials.none = identity.none != 0;
+    explicit_bzero(&identity, sizeof(identity));
+    return 0;
+}
+
+void roots_leave(const struct ballot_unique_id *id)
+{
+    struct listening *found = NULL;
+
+    pthread_mutex_lock(&listening_lock);
+    for (struct listening **at = &listening_first; *at != NULL;
+         at = &(*at)->next)
+        if (memcmp(&(*at)->id, id, sizeof(*id)) == 0) {
+            found = *at;
+            *at = found->next;
+            break;
+        }
+    pthread_mutex_unlock(&listening_lock);
+    if (found == NULL)
+        return;
+    bootstrap_root_close(found->root);
+    explicit_bzero(found, sizeof(*found));
+    free(found);
+}
+
+/* ---- The environment ---- */
+
+static int read_rank(const char *name, int *value, char *why)
+{
+    const char *text = getenv(name);
+    char *end;
+    long number;
+
+    if (text == NULL || *text == '\0') {
+        snprintf(why, ERROR_BYTES,
+                 "%s is not set: start the program with `ballot-run -n RANKS "
+                 "program`, or set BALLOT_RANK, BALLOT_RANKS and "
+                 "BALLOT_ROOT=host:port",
+                 name);
+        return -ENOENT;
+    }
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (errno != 0 || *end != '\0' || number < 0 || number > 1000000) {
+        snprintf(why, ERROR_BYTES, "%s=%s: it must be a number", name, text);
+        return -EINVAL;
+    }
+    *value = (int)number;
+    return 0;
+}
+
+int roots_read_launch(int *ranks, int *rank, char *why)
+{
+    int rc = read_rank("BALLOT_RANK", rank, why);
+
+    return rc < 0 ? rc : read_rank("BALLOT_RANKS", ranks, why);
+}
+
+static int read_key(struct place *place, unsigned auth, int rank, char *why)
+{
+    const char *file = getenv("BALLOT_KEY_FILE");
+    bool have = file != NULL && *file != '\0';
+
+    if (auth != BALLOT_AUTH_NONE && have)
+        return credentials_read(file, &place->credentials, why);
+    if (auth == BALLOT_AUTH_GROUP) {
+        snprintf(why, ERROR_BYTES,
+                 "auth=group needs the job's key: set BALLOT_KEY_FILE to a "
+                 "file of 64 hexadecimal digits that only you can read");
+        return -EACCES;
+    }
+    if (auth == BALLOT_AUTH_DEFAULT && rank == 0)
+        fprintf(stderr, "ballot: auth=none: whoever reaches BALLOT_ROOT can "
+                        "join this job; set BALLOT_KEY_FILE on all ranks (or "
+                        "BALLOT_AUTH=none to say that this is meant)\n");
+    place->credentials.none = true;
+    return 0;
+}
+
+int roots_read_place(struct place *place, unsigned auth, int rank, char *why)
+{
+    const char *root = getenv("BALLOT_ROOT");
+    int rc;
+
+    *place = (struct place){0};
+    if (root == NULL || *root == '\0') {
+        snprintf(why, ERROR_BYTES,
+                 "BALLOT_ROOT is not set: it is host:port of rank 0");
+        return -ENOENT;
+    }
+    rc = bootstrap_parse(root, &place->address, &place->address_bytes, why);
+    return rc < 0 ? rc : read_key(place, auth, rank, why);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve.c - a round seen from a server: carries out what the tally says. */
+#include "serve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../transport/memory.h"
+#include "lanes.h"
+
+struct serve {
+    struct serve_config config;
+    struct tally *tally;
+    uint8_t *weights;                /* [ranks] or NULL */
+    const uint8_t **slots;           /* [ranks][window]: where each put lies */
+    const uint64_t **signs, **marks; /* [ranks]: rows of the vote under way */
+    uint8_t *row_weights;            /* [ranks] of these rows */
+    uint8_t *kept;                   /* [kept] results: signs, then ties */
+    size_t kept_bytes;               /* of one result */
+    struct serve_counts counts;
+};
+
+static size_t plane_bytes(uint32_t coordinates)
+{
+    return lines_for(coordinates) * LINE_BYTES;
+}
+
+static int allocate(struct serve *s)
+{
+    const struct tally_config *t = &s->config.tally;
+    uint32_t ranks = t->shape.ranks;
+    void *kept;
+    int rc;
+
+    s->slots = calloc((size_t)ranks * t->window, sizeof(*s->slots));
+    s->signs = calloc(ranks, sizeof(*s->signs));
+    s->marks = calloc(ranks, sizeof(*s->marks));
+    s->row_weights = calloc(ranks, 1);
+    /* Random ties need the second plane only here. */
+    s->kept_bytes = plane_bytes(t->shape.coordinates_max) *
+                    (s->config.rules.ties == TIES_ZERO ||
+                             s->config.rules.ties == TIES_RANDOM
+                         ? 2
+                         : 1);
+    rc = memory_map(&kept, s->kept_bytes * t->kept);
+    if (rc < 0)
+        return rc;
+    s->kept = kept;
+    if (s->config.rules.weights != NULL) {
+        s->weights = malloc(ranks);
+        if (s->weights != NULL)
+            memcpy(s->weights, s->config.rules.weights, ranks);
+    }
+    if (s->slots == NULL || s->signs == NULL || s->marks == NULL ||
+        s->row_weights == NULL ||
+        (s->config.rules.weights != NULL && s->weights == NULL))
+        return -ENOMEM;
+    return 0;
+}
+
+int serve_open(struct serve **serve, const struct serve_config *config)
+{
+    struct serve *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (s == NULL)
+        return -ENOMEM;
+    s->config = *config;
+    rc = tally_open(&s->tally, &config->tally);
+    if (rc == 0)
+        rc = allocate(s);
+    if (rc < 0) {
+        serve_close(s);
+        return rc;
+    }
+    *serve = s;
+    return 0;
+}
+
+void serve_close(struct serve *serve)
+{
+    if (serve == NULL)
+        return;
+    if (serve->kept != NULL)
+        memory_unmap(serve->kept, serve->kept_bytes * serve->config.tally.kept);
+    free(serve->weights);
+    free(serve->row_weights);
+    free(serve->marks);
+    free(serve->signs);
+    free(serve->slots);
+    tally_close(serve->tally);
+    free(serve);
+}
+
+void serve_arrived(struct serve *serve, uint64_t now_ns,
+                   const struct event *event, uint32_t slot)
+{
+    const struct tally_config *t = &serve->config.tally;
+    struct header header;
+    enum tally_verdict verdict;
+
+    /* The only look at the header line: the voter may write it again. */
+    memcpy(&header, event->memory, sizeof(header));
+    serve->slots[(size_t)event->peer * t->window + slot] = event->memory;
+    verdict = tally_arrived(serve->tally, now_ns, event->peer, slot, &header,
+                            event->bytes);
+    if (verdict == TALLY_LATE)
+        serve->counts.votes_late++;
+    if (verdict == TALLY_DROPPED)
+        serve->counts.dropped++;
+}
+
+void serve_lost(struct serve *serve, uint64_t now_ns, uint32_t rank)
+{
+    tally_lost(serve->tally, now_ns, rank);
+}
+
+void serve_tick(struct serve *serve, uint64_t now_ns)
+{
+    if (now_ns >= tally_deadline(serve->tally))
+        tally_tick(serve->tally, now_ns);
+}
+
+uint64_t serve_deadline(const struct serve *serve)
+{
+    return tally_deadline(serve->tally);
+}
+
+void serve_count(const struct serve *serve, struct serve_counts *counts)
+{
+    *counts = serve->counts;
+}
+
+/* Collects the rows that `mask` names; returns the sum of their weights. */
+static uint32_t collect_rows(struct serve *s,
+                             const struct tally_command *command,
+                             uint32_t *rows)
+{
+    const struct tally_config *t = &s->config.tally;
+    size_t plane = plane_bytes(command->header.call.coordinates);
+    uint32_t count = 0, weight = 0;
+
+    for (uint32_t v = 0; v < t->shape.ranks; v++) {
+        const uint8_t *slot;
+
+        if (!mask_has(command->mask, v))
+            continue;
+        slot = s->slots[(size_t)v * t->window + command->slot];
+        s->signs[count] = (const uint64_t *)(const void *)(slot + LINE_BYTES);
+        s->marks[count] =
+            (const uint64_t *)(const void *)(slot + LINE_BYTES + plane);
+        s->row_weights[count] = s->weights == NULL ? 1 : s->weights[v];
+        weight += s->row_weights[count];
+        count++;
+    }
+    *rows = count;
+    return weight;
+}
+
+/* A voter's bits behind the last coordinate may be anything; ours are zero. */
+static void clear_tail(uint64_t *plane, uint32_t coordinates)
+{
+    size_t words = lines_for(coordinates) * LINE_WORDS;
+    size_t word = coordinates / 64;
+
+    if (word < words)
+        plane[word++] &= (UINT64_C(1) << (coordinates % 64)) - 1;
+    for (; word < words; word++)
+        plane[word] = 0;
+}
+
+/*
+ * Minus wins with more than half of the weight; with abstaining zeros the plain
+ * vote over two rows a voter says the same at the whole weight plus one. A tie
+ * is exactly one less, if the sum can be halved.
+ */
+static void count_chunk(struct serve *s, const struct tally_command *command)
+{
+    const struct rules *rules = &s->config.rules;
+    const struct call *call = &command->header.call;
+    bool abstain = rules->zeros_abstain;
+    uint8_t *kept = s->kept + s->kept_bytes * command->kept;
+    size_t plane = plane_bytes(call->coordinates);
+    struct vote vote = {
+        .result = (uint64_t *)(void *)kept,
+        .signs = s->signs,
+        .marks = abstain ? s->marks : NULL,
+        .weights = s->weights == NULL ? NULL : s->row_weights,
+        .words = plane / sizeof(uint64_t),
+    };
+    uint64_t *ties = (uint64_t *)(void *)(kept + plane);
+    uint32_t weight = collect_rows(s, command, &vote.voters);
+    bool minus = rules->ties == TIES_MINUS;
+    bool can_tie = weight > 0 && (abstain || weight % 2 == 0);
+
+    if (rules->ties == TIES_ZERO)
+        memset(ties, 0, plane);
+    if (vote.voters == 0) {
+        memset(kept, 0, plane);
+        return;
+    }
+    vote.threshold = abstain ? weight + !minus : (weight + 2 - minus) / 2;
+    if (can_tie && (rules->ties == TIES_ZERO || rules->ties == TIES_RANDOM))
+        vote.ties = ties;
+    s->config.kernels->vote(&vote);
+    if (vote.ties != NULL && rules->ties == TIES_RANDOM)
+        ties_random(vote.result, ties, rules->seed, call->round,
+                    (uint64_t)call->chunk * call->detail, vote.words);
+    clear_tail(vote.result, call->coordinates);
+    if (rules->ties == TIES_ZERO)
+        clear_tail(ties, call->coordinates);
+    s->counts.votes_counted += vote.voters;
+}
+
+/* A rank that has no room for its result has broken its credit: it loses it. */
+static void write_result(struct serve *s, const struct tally_command *command)
+{
+    const struct tally_config *t = &s->config.tally;
+    const struct link *link = &s->config.links[command->voter];
+    uint32_t slot = lane_first(t->window, LANE_RESULT) + command->slot;
+    uint32_t bytes = result_bytes(&t->shape, &command->header);
+    uint32_t masks = mask_lines(t->shape.ranks) * LINE_BYTES;
+    uint8_t *place = link_stage(link, slot);
+    const void *payload = NULL;
+
+    if (place == NULL)
+        return;
+    memcpy(place, &command->header, LINE_BYTES);
+    place += LINE_BYTES;
+    if (masks > 0 && command->mask != NULL)
+        memcpy(place, command->mask->words,
+               masks < sizeof(command->mask->words)
+                   ? masks
+                   : sizeof(command->mask->words));
+    place += masks;
+    if (command->header.status == STATUS_OK)
+        payload = s->kept + s->kept_bytes * command->kept;
+    else if (command->header.status == STATUS_DIFFERS)
+        payload = &command->difference;
+    if (payload != NULL)
+        memcpy(place, payload, bytes - LINE_BYTES - masks);
+    if (link_put(link, slot, bytes) == 0) {
+        s->counts.puts++;
+        s->counts.bytes_put += bytes;
+    }
+}
+
+bool serve_step(struct serve *serve, uint64_t now_ns)
+{
+    struct tally_command command;
+
+    if (!tally_next(serve->tally, &command))
+        return false;
+    if (command.kind == TALLY_COUNT) {
+        count_chunk(serve, &command);
+        tally_counted(serve->tally, now_ns);
+    } else {
+        write_result(serve, &command);
+    }
+    return true;
+}

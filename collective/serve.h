@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve.h - a round seen from a server: carries out what the tally says.
+ *
+ * It gives arrivals to the tally, runs the vote kernel on the slots where the
+ * votes lie, keeps the results and writes them to the ranks that asked. One
+ * thread at a time; never blocks, allocates only in serve_open().
+ */
+#ifndef BALLOT_COLLECTIVE_SERVE_H
+#define BALLOT_COLLECTIVE_SERVE_H
+
+#include "../aggregate/kernels.h"
+#include "../aggregate/tally.h"
+#include "../transport/transport.h"
+
+/* What an even count decides, in the order of enum ballot_tie. */
+enum ties { TIES_PLUS, TIES_MINUS, TIES_ZERO, TIES_RANDOM };
+
+/* How a vote is decided; the same for all calls on a communicator. */
+struct rules {
+    uint32_t ties; /* enum ties */
+    bool zeros_abstain;
+    uint64_t seed;          /* of random ties */
+    const uint8_t *weights; /* [ranks], NULL: all 1; the caller's */
+};
+
+struct serve_config {
+    struct tally_config tally;
+    struct rules rules;
+    const struct kernels *kernels;
+    const struct link *links; /* [ranks], the caller's */
+};
+
+struct serve_counts {
+    uint64_t votes_counted;
+    uint64_t votes_late;
+    uint64_t dropped; /* puts that the tally refused */
+    uint64_t puts;    /* results written */
+    uint64_t bytes_put;
+};
+
+struct serve;
+
+/* -EINVAL, -ENOMEM */
+int serve_open(struct serve **serve, const struct serve_config *config);
+void serve_close(struct serve *serve); /* NULL is allowed */
+
+/* A put arrived in vote slot `slot` (of the lane). */
+void serve_arrived(struct serve *serve, uint64_t now_ns,
+                   const struct event *event, uint32_t slot);
+void serve_lost(struct serve *serve, uint64_t now_ns, uint32_t rank);
+void serve_tick(struct serve *serve, uint64_t now_ns);
+uint64_t serve_deadline(const struct serve *serve);
+
+/* Counts one chunk or writes one result; false if there was nothing to do. */
+bool serve_step(struct serve *serve, uint64_t now_ns);
+
+void serve_count(const struct serve *serve, struct serve_counts *counts);
+
+#endif
