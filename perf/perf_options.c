@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perf_options.c - what ballot-perf is asked to measure.
+ */
+#include "perf_options.h"
+
+#include "perf_data.h"
+#include "tools/launch.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum {
+    OPTION_RANKS = 256,
+    OPTION_TRANSPORT,
+    OPTION_SERVERS,
+    OPTION_JSON,
+    OPTION_PLOT,
+    OPTION_VERSION,
+    COUNT_MOST = 1000000000,
+    FACTOR_MOST = 1024,
+};
+
+static const char help[] =
+    "Usage: ballot-perf all_reduce|broadcast|barrier [options]\n"
+    "Measures a collective and prints the table of nccl-tests.\n"
+    "\n"
+    "  -b, --minbytes SIZE      first size, as the caller sees it (32M)\n"
+    "  -e, --maxbytes SIZE      last size (32M); 64, 1K, 32M, 1G\n"
+    "  -i, --stepbytes SIZE     add so much from size to size (1M)\n"
+    "  -f, --stepfactor N       or multiply by so much\n"
+    "  -n, --iters N            timed calls of a size (20)\n"
+    "  -w, --warmup_iters N     calls before them (1)\n"
+    "  -c, --check 0|1          compare each coordinate on each rank (1)\n"
+    "  -o, --op OP              majority (default), sum, avg, all\n"
+    "  -d, --datatype TYPE      float (default), half, bfloat16, double, "
+    "signs,\n"
+    "                           all; sum and avg take float alone\n"
+    "  -r, --root RANK          of a broadcast (0)\n"
+    "  -a, --average 0|1|2|3    time of rank 0, mean (default), least, most\n"
+    "  -J, --output_file FILE   write JSON there too\n"
+    "  -T, --timeout S          end with code 124 when not finished by then\n"
+    "      --ranks N            start N processes on this host; without it,\n"
+    "                           a launcher has: ballot-run -n 4 ballot-perf "
+    "...\n"
+    "      --transport shm|tcp  sets BALLOT_TRANSPORT\n"
+    "      --servers ranks|root sets BALLOT_SERVERS\n"
+    "      --json               write JSON in place of the table\n"
+    "      --plot FILE.png      draw bandwidth against size (needs gnuplot)\n"
+    "  -h, --help               print this\n"
+    "      --version            print the version\n"
+    "\n"
+    "size and count are the caller's. algbw and busbw are computed from what\n"
+    "crosses the wire, ceil(count / 8) bytes for a majority, as nccl-tests "
+    "does:\n"
+    "busbw = algbw * 2 (ranks - 1) / ranks. redop \"vote\" is the majority.\n"
+    "Behind the table of nccl-tests stand, for the out-of-place half:\n"
+    "  floor  time in which the same processes, all at once, read their input\n"
+    "         and write their output once: median of repetitions, slowest "
+    "rank\n"
+    "  effbw  caller's bytes / time\n"
+    "  ratio  time / floor\n"
+    "\n"
+    "Exit code: 0; 1 for an error or a wrong value; 2 for a wrong command\n"
+    "line; 124 after --timeout.\n";
+
+static const char short_options[] = "b:e:i:f:n:w:c:o:d:r:a:J:T:h";
+
+static const struct option long_options[] = {
+    {"minbytes", required_argument, NULL, 'b'},
+    {"maxbytes", required_argument, NULL, 'e'},
+    {"stepbytes", required_argument, NULL, 'i'},
+    {"stepfactor", required_argument, NULL, 'f'},
+    {"iters", required_argument, NULL, 'n'},
+    {"warmup_iters", required_argument, NULL, 'w'},
+    {"check", required_argument, NULL, 'c'},
+    {"op", required_argument, NULL, 'o'},
+    {"datatype", required_argument, NULL, 'd'},
+    {"root", required_argument, NULL, 'r'},
+    {"average", required_argument, NULL, 'a'},
+    {"output_file", required_argument, NULL, 'J'},
+    {"timeout", required_argument, NULL, 'T'},
+    {"ranks", required_argument, NULL, OPTION_RANKS},
+    {"transport", required_argument, NULL, OPTION_TRANSPORT},
+    {"servers", required_argument, NULL, OPTION_SERVERS},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"plot", required_argument, NULL, OPTION_PLOT},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {0},
+};
+
+static const char *const collectives[] = {
+    [PERF_ALL_REDUCE] = "all_reduce",
+    [PERF_BROADCAST] = "broadcast",
+    [PERF_BARRIER] = "barrier",
+};
+
+const char *perf_collective_name(enum perf_collective collective)
+{
+    return collectives[collective];
+}
+
+/* Bytes, with powers of 1024. */
+static bool parse_bytes(const char *text, size_t *bytes)
+{
+    static const char units[] = "KMG";
+    char *end;
+    double value = strtod(text, &end);
+    const char *unit = *end != '\0' ? strchr(units, *end & ~0x20) : NULL;
+
+    if (end == text || !(value >= 1 && value <= 0x1p40))
+        return false;
+    if (unit != NULL) {
+        value *= (double)(1ull << (10 * (unit - units + 1)));
+        end++;
+    }
+    if (strcasecmp(end, "B") != 0 && *end != '\0')
+        return false;
+    *bytes = (size_t)value;
+    return value <= 0x1p50;
+}
+
+/* The index of `text` in names[count] as a bit, or all bits for "all". */
+static bool parse_name(const char *text, const char *const *names, int count,
+                       uint32_t *bits)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *bits = 1u << i;
+            return true;
+        }
+    *bits = (1u << count) - 1;
+    return strcmp(text, "all") == 0;
+}
+
+static bool is_one_of(const char *text, const char *one, const char *other)
+{
+    return strcmp(text, one) == 0 || strcmp(text, other) == 0;
+}
+
+static bool set_variable(const char *name, const char *one, const char *other)
+{
+    return is_one_of(optarg, one, other) && setenv(name, optarg, 1) == 0;
+}
+
+static const char *unless(bool good, const char *cure)
+{
+    return good ? NULL : cure;
+}
+
+static const char *parse_average(struct perf_options *options)
+{
+    int average;
+
+    if (!launch_count(optarg, 0, PERF_AVERAGES - 1, &average))
+        return "0, 1, 2 or 3";
+    options->average = (enum perf_average)average;
+    return NULL;
+}
+
+/* NULL, or what a good value of `option` looks like. */
+static const char *parse_option(struct perf_options *o, int option)
+{
+    switch (option) {
+    case 'b': return unless(parse_bytes(optarg, &o->least_bytes), "64 or 32M");
+    case 'e': return unless(parse_bytes(optarg, &o->most_bytes), "64 or 32M");
+    case 'i': return unless(parse_bytes(optarg, &o->step_bytes), "64 or 1M");
+    case 'f':
+        return unless(launch_count(optarg, 1, FACTOR_MOST, &o->factor),
+                      "1 to 1024");
+    case 'n':
+        return unless(launch_count(optarg, 1, COUNT_MOST, &o->iterations),
+                      "1 or more");
+    case 'w':
+        return unless(launch_count(optarg, 0, COUNT_MOST, &o->warmups),
+                      "0 or more");
+    case 'c': return unless(launch_count(optarg, 0, 1, &o->checked), "0 or 1");
+    case 'o':
+        return unless(parse_name(optarg, perf_op_names, BALLOT_OPS, &o->ops),
+                      "majority, sum, avg or all");
+    case 'd':
+        return unless(
+            parse_name(optarg, perf_type_names, BALLOT_TYPES, &o->types),
+            "float, half, bfloat16, double, signs or all");
+    case 'r':
+        return unless(launch_count(optarg, 0, BALLOT_RANKS_MAX - 1, &o->root),
+                      "a rank, 0 or more");
+    case 'a': return parse_average(o);
+    case 'J': o->json_file = optarg; return NULL;
+    case 'T':
+        return unless(launch_seconds(optarg, &o->timeout_ms), "seconds, 60");
+    case OPTION_RANKS:
+        return unless(launch_count(optarg, 1, BALLOT_RANKS_MAX, &o->ranks),
+                      "1 to 1024");
+    case OPTION_TRANSPORT:
+        return unless(set_variable("BALLOT_TRANSPORT", "shm", "tcp"),
+                      "shm or tcp");
+    case OPTION_SERVERS:
+        return unless(set_variable("BALLOT_SERVERS", "ranks", "root"),
+                      "ranks or root");
+    case OPTION_JSON: o->json = true; return NULL;
+    case OPTION_PLOT: o->plot_file = optarg; return NULL;
+    default: return "one that ballot-perf --help lists";
+    }
+}
+
+static int refuse(const char *what, const char *cure)
+{
+    fprintf(stderr, "ballot-perf: %s; %s\n", what, cure);
+    return LAUNCH_EXIT_USAGE;
+}
+
+static bool is_program(const char *name)
+{
+    const char *path = getenv("PATH");
+
+    while (path != NULL && *path != '\0') {
+        char file[4096];
+        int folder = (int)strcspn(path, ":");
+
+        snprintf(file, sizeof(file), "%.*s/%s", folder, path, name);
+        if (access(file, X_OK) == 0)
+            return true;
+        path += folder + (path[folder] == ':');
+    }
+    return false;
+}
+
+static int check_plot(const char *file)
+{
+    const char *end = strrchr(file, '.');
+
+    if (end == NULL || strcmp(end, ".png") != 0)
+        return refuse("--plot draws PNG alone", "name the file X.png");
+    if (!is_program("gnuplot"))
+        return refuse("--plot needs gnuplot, which is not on PATH",
+                      "install it (apt-get install gnuplot-nox), or take the "
+                      "numbers from -J FILE.json");
+    return 0;
+}
+
+/* What no option can say alone. 0 or the exit code. */
+static int check_together(const struct perf_options *options)
+{
+    const uint32_t majority = 1u << BALLOT_MAJORITY;
+    const uint32_t only_float = 1u << BALLOT_FLOAT32;
+
+    if (options->least_bytes > options->most_bytes)
+        return refuse("the first size (-b) is above the last (-e)",
+                      "raise -e, as in -b 1M -e 64M; both are 32M by default");
+    if (options->collective == PERF_ALL_REDUCE &&
+        (options->ops & majority) == 0 && (options->types & only_float) == 0)
+        return refuse("sum and avg take float alone",
+                      "use -d float, or -o majority for the other types");
+    if (options->ranks > 0 && options->root >= options->ranks)
+        return refuse("--root is no rank", "give one below --ranks");
+    if (options->ranks > 0 && getenv("BALLOT_RANK") != NULL)
+        return refuse("--ranks starts a job of its own, but BALLOT_RANK says "
+                      "that a launcher has started one",
+                      "leave --ranks out, or the launcher");
+    if (options->checked && getenv("BALLOT_QUORUM") != NULL)
+        return refuse("with BALLOT_QUORUM a late rank's vote may be missing, "
+                      "so there is no one right result to compare with",
+                      "give -c 0, or unset BALLOT_QUORUM");
+    if (options->plot_file != NULL && options->collective == PERF_BARRIER)
+        return refuse("a barrier has no bandwidth to draw", "leave --plot out");
+    return options->plot_file != NULL ? check_plot(options->plot_file) : 0;
+}
+
+static int parse_collective(struct perf_options *options, int count,
+                            char **arguments)
+{
+    int all = (int)(sizeof(collectives) / sizeof(collectives[0]));
+
+    if (optind + 1 != count)
+        return refuse(
+            optind < count ? "more than one collective is named"
+                           : "no collective is named",
+            "give all_reduce, broadcast or barrier, as in ballot-perf "
+            "all_reduce --ranks 4");
+    for (int i = 0; i < all; i++)
+        if (strcmp(arguments[optind], collectives[i]) == 0) {
+            options->collective = (enum perf_collective)i;
+            return 0;
+        }
+    fprintf(stderr,
+            "ballot-perf: no collective %s; give all_reduce, broadcast or "
+            "barrier\n",
+            arguments[optind]);
+    return LAUNCH_EXIT_USAGE;
+}
+
+/* 0; or 1 when the program is to end with *code. */
+static int take_option(struct perf_options *options, int option, int *code)
+{
+    const char *good;
+
+    if (option == 'h') {
+        fputs(help, stdout);
+        return 1;
+    }
+    if (option == OPTION_VERSION) {
+        printf("ballot-perf %d.%d.%d\n", BALLOT_VERSION_MAJOR,
+               BALLOT_VERSION_MINOR, BALLOT_VERSION_PATCH);
+        return 1;
+    }
+    good = parse_option(options, option);
+    if (good == NULL)
+        return 0;
+    fprintf(stderr, "ballot-perf: wrong option or value%s%s; give %s\n",
+            optarg != NULL ? " " : "", optarg != NULL ? optarg : "", good);
+    *code = LAUNCH_EXIT_USAGE;
+    return 1;
+}
+
+int perf_options_parse(struct perf_options *options, int count,
+                       char **arguments, int *code)
+{
+    int option;
+
+    *options = (struct perf_options){
+        .least_bytes = 32 << 20,
+        .most_bytes = 32 << 20,
+        .step_bytes = 1 << 20,
+        .factor = 1,
+        .iterations = 20,
+        .warmups = 1,
+        .average = PERF_AVERAGE_MEAN,
+        .checked = 1,
+        .ops = 1u << BALLOT_MAJORITY,
+        .types = 1u << BALLOT_FLOAT32,
+        .arguments = arguments,
+    };
+    *code = 0;
+    while ((option = getopt_long(count, arguments, short_options, long_options,
+                                 NULL)) != -1)
+        if (take_option(options, option, code) != 0)
+            return 1;
+    *code = parse_collective(options, count, arguments);
+    if (*code == 0)
+        *code = check_together(options);
+    return *code != 0;
+}

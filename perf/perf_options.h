@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perf_options.h - what ballot-perf is asked to measure.
+ */
+#ifndef BALLOT_PERF_OPTIONS_H
+#define BALLOT_PERF_OPTIONS_H
+
+#include <ballot.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum perf_collective { PERF_ALL_REDUCE, PERF_BROADCAST, PERF_BARRIER };
+
+/* Over the times of all ranks; the numbers are those of nccl-tests' -a. */
+enum perf_average {
+    PERF_AVERAGE_RANK_0,
+    PERF_AVERAGE_MEAN,
+    PERF_AVERAGE_LEAST,
+    PERF_AVERAGE_MOST,
+    PERF_AVERAGES,
+};
+
+struct perf_options {
+    enum perf_collective collective;
+    size_t least_bytes;
+    size_t most_bytes;
+    size_t step_bytes;
+    int factor; /* 1: sizes grow by step_bytes */
+    int iterations;
+    int warmups;
+    enum perf_average average;
+    int checked;    /* 0 or 1 */
+    int root;       /* of a broadcast */
+    uint32_t ops;   /* bit o: enum ballot_op o */
+    uint32_t types; /* bit t: enum ballot_type t */
+    int ranks;      /* processes to start; 0: a launcher did */
+    uint32_t timeout_ms;
+    bool json; /* to stdout, in place of the table */
+    const char *json_file;
+    const char *plot_file;
+    char **arguments; /* of main, NULL at the end */
+};
+
+/*
+ * 0; or 1 when the program is to end with *code: help was printed, or what is
+ * wrong and how to mend it. Sets BALLOT_TRANSPORT and BALLOT_SERVERS where the
+ * command line says so, for this process and the ranks that it starts.
+ */
+int perf_options_parse(struct perf_options *options, int count,
+                       char **arguments, int *code);
+
+/* "all_reduce", ... */
+const char *perf_collective_name(enum perf_collective collective);
+
+#endif

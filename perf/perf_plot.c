@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perf_plot.c - bandwidth against size, drawn by gnuplot.
+ */
+#include "perf_report.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* The three lines of one type and op. */
+static const struct line {
+    const char *title;
+    const char *style;
+} lines[] = {
+    {"caller sees", "linespoints lw 2 pt 7"},
+    {"bus", "linespoints pt 6"},
+    {"read+write floor", "lines dt 2"},
+};
+
+enum { LINES = sizeof(lines) / sizeof(lines[0]) };
+
+static double value_of(const struct perf_row *row, int line)
+{
+    const struct perf_half *half = &row->halves[PERF_OUT_OF_PLACE];
+
+    switch (line) {
+    case 0: return half->effective_gbs;
+    case 1: return half->bus_gbs;
+    default: return (double)row->bytes / row->floor_us / 1e3;
+    }
+}
+
+static bool same_series(const struct perf_row *a, const struct perf_row *b)
+{
+    return strcmp(a->type, b->type) == 0 && strcmp(a->op, b->op) == 0;
+}
+
+/* Sizes of one type and op stand together; returns where the next begins. */
+static size_t series_end(const struct perf_report *report, size_t first)
+{
+    size_t end = first + 1;
+
+    while (end < report->count &&
+           same_series(&report->rows[first], &report->rows[end]))
+        end++;
+    return end;
+}
+
+static void print_settings(FILE *gnuplot, const char *png_file,
+                           const struct perf_report *report)
+{
+    fputs("set terminal pngcairo size 1000,700\nset output '", gnuplot);
+    for (const char *at = png_file; *at != '\0'; at++)
+        fprintf(gnuplot, *at == '\'' ? "''" : "%c", *at);
+    fprintf(gnuplot,
+            "'\nset title 'ballot-perf %s, %d ranks, out of place' noenhanced\n"
+            "set xlabel 'size (bytes, as the caller sees it)'\n"
+            "set ylabel 'GB/s'\nset logscale x 2\nset logscale y\n"
+            "set format x '2^{%%L}'\nset format y '%%g'\n"
+            "set key below noenhanced\nset grid\n",
+            perf_collective_name(report->options->collective), report->ranks);
+}
+
+static void print_plot(FILE *gnuplot, const struct perf_report *report)
+{
+    const char *separator = "plot ";
+    int color = 1;
+
+    for (size_t i = 0; i < report->count; i = series_end(report, i), color++)
+        for (int line = 0; line < LINES; line++) {
+            fprintf(gnuplot, "%s'-' with %s lc %d title '%s %s: %s'", separator,
+                    lines[line].style, color, report->rows[i].op,
+                    report->rows[i].type, lines[line].title);
+            separator = ", ";
+        }
+    fputc('\n', gnuplot);
+    for (size_t i = 0; i < report->count; i = series_end(report, i))
+        for (int line = 0; line < LINES; line++) {
+            for (size_t j = i; j < series_end(report, i); j++)
+                fprintf(gnuplot, "%zu %g\n", report->rows[j].bytes,
+                        value_of(&report->rows[j], line));
+            fputs("e\n", gnuplot);
+        }
+}
+
+int perf_plot(const char *png_file, const struct perf_report *report)
+{
+    void (*before)(int);
+    FILE *gnuplot;
+    int status;
+
+    fflush(NULL);
+    gnuplot = popen("gnuplot", "w");
+    if (gnuplot == NULL)
+        return -errno;
+    /* When gnuplot ends early, its status says so. */
+    before = signal(SIGPIPE, SIG_IGN);
+    print_settings(gnuplot, png_file, report);
+    print_plot(gnuplot, report);
+    status = pclose(gnuplot);
+    signal(SIGPIPE, before);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
