@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - the command line of 2_sign_sgd.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "attacks.h"
+
+enum { STEPS_MAX = 10000000, EPOCHS_MAX = 10000 };
+
+struct options {
+    const char *data; /* folder of the MNIST files */
+    const char *csv;  /* file of the progress; NULL: none */
+    const char *plot; /* picture of the progress; NULL: none */
+    const char *dump; /* folder of the first rounds; NULL: none */
+    uint32_t steps;
+    uint32_t epochs; /* instead of steps; 0: steps count */
+    uint32_t batch;  /* images a rank and step, <= BATCH_MAX */
+    uint32_t liars;  /* the last ranks */
+    enum attack attack;
+    bool mean; /* average gradients instead of voting */
+    float rate;
+    float rate_end;
+    float mean_rate;
+    float momentum;
+    float weight_decay;
+    uint64_t seed;
+};
+
+/*
+ * Fills `options` from the command line and the defaults. Returns 1 when the
+ * help was asked for and printed, -EINVAL after a line on stderr that says
+ * which option is wrong and what it takes.
+ */
+int options_read(struct options *options, int argc, char **argv);
+
+#endif
