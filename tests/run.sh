@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh - builds ballot and runs its tests, on a fresh Debian 12 or any later.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage="usage: tests/run.sh [--install-only | --full]
+
+Installs with apt what is missing, then builds and tests in build/:
+  release  every test
+  asan     unit, contract and simulation under ASan and UBSan
+  tsan     what has threads under TSan
+
+  --install-only  only install what build and tests need
+  --full          without limit of time: also clang 14, its format check, the
+                  portable kernels alone, 10,000 simulation seeds, mutants"
+
+full=false
+install_only=false
+for argument in "$@"; do
+    case $argument in
+    --install-only) install_only=true ;;
+    --full) full=true ;;
+    --help | -h) echo "$usage"; exit 0 ;;
+    *) echo "unknown argument $argument" >&2; echo "$usage" >&2; exit 2 ;;
+    esac
+done
+
+# shellcheck source=tests/packages.sh
+. tests/packages.sh
+packages=("${packages_build[@]}" "${packages_test[@]}" "${packages_plot[@]}")
+"$full" && packages+=("${packages_full[@]}")
+packages_install "${packages[@]}"
+"$install_only" && exit 0
+
+jobs=$(nproc)
+failed=0
+summary=()
+
+# build PRESET [CACHE ENTRY...]: ends the run when it fails.
+build()
+{
+    local preset=$1
+
+    shift
+    echo "== build $preset"
+    cmake --preset "$preset" --log-level=WARNING "$@"
+    cmake --build --preset "$preset" -j "$jobs"
+}
+
+# What ctest says at its end; of another program, its last lines.
+closing()
+{
+    if grep -q '% tests passed' "$1"; then
+        sed -n '/% tests passed/,$p' "$1"
+    else
+        tail -n 3 "$1"
+    fi
+}
+
+# stage NAME COMMAND...: keeps its closing lines; a failure is counted.
+stage()
+{
+    local name=$1
+    local begin=$SECONDS
+    local log=build/$name.log
+    local verdict=passed
+
+    shift
+    echo "== $name"
+    if ! "$@" 2>&1 | tee "$log"; then
+        verdict=FAILED
+        failed=$((failed + 1))
+    fi
+    summary+=("== $name $verdict after $((SECONDS - begin)) s"
+              "$(closing "$log")")
+}
+
+# test_in NAME PRESET CTEST ARGUMENT...
+test_in()
+{
+    local name=$1
+    local preset=$2
+
+    shift 2
+    stage "$name" ctest --preset "$preset" -j "$jobs" "$@"
+}
+
+build release
+test_in release release
+
+build asan -D BALLOT_SIM_SEEDS=500
+test_in asan asan -L '^(unit|contract|sim)$'
+
+build tsan
+# TSan's shadow memory wants the layout of a process without randomisation.
+plain=()
+setarch -R true 2> /dev/null && plain=(setarch -R)
+stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
+    -L '^(unit|contract|whole)$'
+
+if "$full"; then
+    build clang
+    test_in clang clang -LE '^(sim|install|tree)$'
+    stage format find aggregate collective examples include perf tests \
+        tools transport -name '*.[ch]' \
+        -exec clang-format-14 --dry-run -Werror {} +
+    BALLOT_KERNELS=portable test_in portable release \
+        -L '^(unit|contract|whole)$'
+    stage seeds build/release/tests/test_sim --seeds 10000 --rounds 100
+    stage mutants bash tests/mutants.sh
+fi
+
+echo
+printf '%s\n' "${summary[@]}"
+echo "== ${SECONDS} s in all"
+if [ "$failed" -gt 0 ]; then
+    echo "== $failed of the stages failed"
+    exit 1
+fi

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_memory.c - shared memory can neither be taken away nor written by whom
+ * it is not meant for, and nothing else is ever mapped.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "transport/memory.h"
+
+enum { BYTES = 3 * 4096 };
+
+static int make_memfd(unsigned int flags, off_t bytes, int seals)
+{
+    int descriptor = memfd_create("test", flags);
+
+    if (descriptor < 0)
+        return -1;
+    assert_int_equal(ftruncate(descriptor, bytes), 0);
+    if (seals != 0)
+        assert_int_equal(fcntl(descriptor, F_ADD_SEALS, seals), 0);
+    return descriptor;
+}
+
+static void mapped_memory_is_zero_and_aligned(void **state)
+{
+    static const size_t sizes[] = {1, 4096, 4097, (4 << 20) + 5};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        void *memory = NULL;
+        uint8_t *bytes;
+
+        assert_int_equal(memory_map(&memory, sizes[i]), 0);
+        assert_int_equal((uintptr_t)memory % 4096, 0);
+        bytes = memory;
+        for (size_t at = 0; at < memory_round(sizes[i]); at++)
+            assert_int_equal(bytes[at], 0);
+        memset(bytes, 1, sizes[i]);
+        memory_unmap(memory, sizes[i]);
+    }
+    memory_unmap(NULL, 1);
+}
+
+static void a_peer_can_write_what_is_shared_for_that(void **state)
+{
+    void *ours = NULL, *theirs = NULL;
+    int descriptor = -1;
+
+    (void)state;
+    assert_int_equal(memory_share(&ours, &descriptor, BYTES, MEMORY_WRITE), 0);
+    assert_int_equal(memory_attach(&theirs, descriptor, BYTES, MEMORY_WRITE),
+                     0);
+    close(descriptor);
+    memset(theirs, 0x5a, BYTES);
+    for (int i = 0; i < BYTES; i++)
+        assert_int_equal(((uint8_t *)ours)[i], 0x5a);
+    memory_unmap(theirs, BYTES);
+    memory_unmap(ours, BYTES);
+}
+
+static void a_peer_cannot_resize_what_is_shared(void **state)
+{
+    void *ours = NULL;
+    int descriptor = -1;
+
+    (void)state;
+    assert_int_equal(memory_share(&ours, &descriptor, BYTES, MEMORY_WRITE), 0);
+    assert_int_not_equal(ftruncate(descriptor, 0), 0);
+    assert_int_not_equal(ftruncate(descriptor, 2 * BYTES), 0);
+    assert_int_not_equal(fcntl(descriptor, F_ADD_SEALS, F_SEAL_WRITE), 0);
+    close(descriptor);
+    memory_unmap(ours, BYTES);
+}
+
+static void a_peer_cannot_write_what_it_may_only_read(void **state)
+{
+    void *ours = NULL, *theirs = NULL;
+    int descriptor = -1;
+
+    (void)state;
+    assert_int_equal(memory_share(&ours, &descriptor, BYTES, MEMORY_READ), 0);
+    assert_ptr_equal(
+        mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+        MAP_FAILED);
+    assert_int_not_equal(
+        memory_attach(&theirs, descriptor, BYTES, MEMORY_WRITE), 0);
+    assert_int_equal(memory_attach(&theirs, descriptor, BYTES, MEMORY_READ), 0);
+    assert_int_not_equal(mprotect(theirs, BYTES, PROT_READ | PROT_WRITE), 0);
+    assert_int_not_equal(pwrite(descriptor, "x", 1, 0), 1);
+    assert_int_not_equal(fallocate(descriptor,
+                                   FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                   0, BYTES),
+                         0);
+    memset(ours, 7, BYTES);
+    assert_int_equal(((uint8_t *)theirs)[BYTES - 1], 7);
+    close(descriptor);
+    memory_unmap(theirs, BYTES);
+    memory_unmap(ours, BYTES);
+}
+
+static void assert_refused(int descriptor)
+{
+    void *memory = NULL;
+
+    assert_true(descriptor >= 0);
+    assert_int_equal(memory_attach(&memory, descriptor, BYTES, MEMORY_WRITE),
+                     -EPROTO);
+    assert_null(memory);
+    close(descriptor);
+}
+
+static void what_could_kill_us_is_not_attached(void **state)
+{
+    char path[] = "/tmp/ballot-test-XXXXXX";
+    int both[2];
+    int file = mkstemp(path);
+
+    (void)state;
+    assert_refused(make_memfd(MFD_ALLOW_SEALING, BYTES, 0));
+    assert_refused(make_memfd(MFD_ALLOW_SEALING, BYTES, F_SEAL_GROW));
+    assert_refused(make_memfd(0, BYTES, 0));
+    assert_refused(make_memfd(MFD_ALLOW_SEALING, BYTES - 4096, F_SEAL_SHRINK));
+    assert_refused(make_memfd(MFD_ALLOW_SEALING, BYTES + 4096, F_SEAL_SHRINK));
+    assert_refused(make_memfd(MFD_ALLOW_SEALING, BYTES - 1, F_SEAL_SHRINK));
+    assert_true(file >= 0);
+    unlink(path);
+    assert_int_equal(ftruncate(file, BYTES), 0);
+    assert_refused(file);
+    assert_refused(open("/dev/zero", O_RDWR));
+    assert_refused(eventfd(0, 0));
+    assert_int_equal(pipe(both), 0);
+    assert_refused(both[0]);
+    assert_refused(both[1]);
+}
+
+static void memory_on_huge_pages_is_not_attached(void **state)
+{
+    enum { HUGE = 2 << 20 };
+    void *memory = NULL;
+    int descriptor = make_memfd(MFD_ALLOW_SEALING | MFD_HUGETLB, HUGE,
+                                F_SEAL_SHRINK | F_SEAL_GROW);
+
+    (void)state;
+    if (descriptor < 0)
+        skip();
+    assert_int_equal(memory_attach(&memory, descriptor, HUGE, MEMORY_READ),
+                     -EPROTO);
+    close(descriptor);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mapped_memory_is_zero_and_aligned),
+        cmocka_unit_test(a_peer_can_write_what_is_shared_for_that),
+        cmocka_unit_test(a_peer_cannot_resize_what_is_shared),
+        cmocka_unit_test(a_peer_cannot_write_what_it_may_only_read),
+        cmocka_unit_test(what_could_kill_us_is_not_attached),
+        cmocka_unit_test(memory_on_huge_pages_is_not_attached),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_shm_link.c - memory is only exchanged with whom it can be, and what a
+ * peer offers is not trusted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shm_liar.h"
+#include "transport/handshake.h"
+#include "transport/memory.h"
+#include "transport/shm.h"
+#include "transport/stream.h"
+
+/* ---- Offers that lie ----------------------------------------------------- */
+
+static int make_memfd(size_t bytes, int seals)
+{
+    int descriptor = memfd_create("test", MFD_ALLOW_SEALING);
+
+    assert_true(descriptor >= 0);
+    assert_int_equal(ftruncate(descriptor, (off_t)bytes), 0);
+    assert_int_equal(fcntl(descriptor, F_ADD_SEALS, seals), 0);
+    return descriptor;
+}
+
+/* Offers what is given, in `words` and descriptors, and expects to be refused
+ * with `expected`. */
+static void offer(const uint32_t words[3], size_t bytes, int memory, int page,
+                  size_t count, int expected)
+{
+    int descriptors[4] = {memory, page, page, page};
+
+    liar_begin(5000);
+    liar_send(words, bytes, descriptors, count);
+    liar_settle(expected);
+    liar_harmed_nobody();
+    liar_end();
+}
+
+static void an_offer_that_lies_costs_its_own_link_only(void **state)
+{
+    enum { MAGIC = 0x316f6873, GOOD = F_SEAL_SHRINK | F_SEAL_GROW };
+    static const uint32_t good[3] = {MAGIC, SLOTS, SLOT_BYTES};
+    static const uint32_t magic[3] = {MAGIC ^ 1, SLOTS, SLOT_BYTES};
+    static const uint32_t slots[3] = {MAGIC, SLOTS + 1, SLOT_BYTES};
+    static const uint32_t sizes[3] = {MAGIC, SLOTS, SLOT_BYTES * 2};
+    size_t page_bytes = memory_round(SHM_PAGE_BYTES);
+    int memory, page, unsealed, small, large, fixed, nothing;
+    const int *const all[] = {&memory, &page,  &unsealed, &small,
+                              &large,  &fixed, &nothing};
+
+    (void)state;
+    shm_layout_init(&layout, SLOTS, SLOT_BYTES);
+    memory = make_memfd(layout.bytes, GOOD);
+    page = make_memfd(page_bytes, GOOD);
+    unsealed = make_memfd(layout.bytes, F_SEAL_GROW);
+    small = make_memfd(layout.bytes - page_bytes, GOOD);
+    large = make_memfd(layout.bytes + page_bytes, GOOD);
+    fixed = make_memfd(layout.bytes, GOOD | F_SEAL_WRITE);
+    nothing = open("/dev/null", O_RDWR);
+
+    offer(good, sizeof(good), unsealed, page, 2, -EPROTO);
+    offer(good, sizeof(good), small, page, 2, -EPROTO);
+    offer(good, sizeof(good), large, page, 2, -EPROTO);
+    offer(good, sizeof(good), nothing, page, 2, -EPROTO);
+    offer(good, sizeof(good), fixed, page, 2, -EPERM);
+    offer(good, sizeof(good), memory, memory, 2, -EPROTO);
+    offer(good, sizeof(good), memory, nothing, 2, -EPROTO);
+    offer(good, sizeof(good), memory, page, 0, -EPROTO);
+    offer(good, sizeof(good), memory, page, 1, -EPROTO);
+    offer(good, sizeof(good), memory, page, 4, -EPROTO);
+    offer(good, sizeof(good) - 1, memory, page, 2, -EPROTO);
+    offer(good, 1, memory, page, 2, -EPROTO);
+    offer(magic, sizeof(magic), memory, page, 2, -EPROTO);
+    offer(slots, sizeof(slots), memory, page, 2, -EPROTO);
+    offer(sizes, sizeof(sizes), memory, page, 2, -EPROTO);
+    /* The last one is as it should be: so the others failed for their lie. */
+    offer(good, sizeof(good), memory, page, 2, 0);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        close(*all[i]);
+}
+
+static void a_peer_that_stalls_costs_its_own_link_only(void **state)
+{
+    uint64_t start_ns = stream_now_ns();
+
+    (void)state;
+    liar_begin(400);
+    liar_settle(-ETIMEDOUT);
+    assert_in_range(stream_now_ns() - start_ns, 390000000u, 2000000000u);
+    liar_harmed_nobody();
+    liar_end();
+}
+
+static void a_peer_that_leaves_at_once_is_named_at_once(void **state)
+{
+    uint64_t start_ns = stream_now_ns();
+
+    (void)state;
+    liar_begin(5000);
+    shm_link_cut(&liar);
+    liar_settle(-ECONNRESET);
+    assert_true(stream_now_ns() - start_ns < 2000000000u);
+    liar_harmed_nobody();
+    liar_end();
+}
+
+static void another_user_is_refused(void **state)
+{
+    pid_t stranger;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    party_open(&victim, VICTIM);
+    liar_listener = shm_listen(&table[LIAR]); /* says that it is one of us */
+    assert_true(liar_listener >= 0);
+    stranger = fork();
+    if (stranger == 0) {
+        if (setuid(65534) == 0)
+            liar_approach();
+        pause();
+    }
+    victim.wanted[LIAR] = true;
+    party_connect(&victim, 5000);
+    assert_int_equal(victim.connected, -EACCES);
+    assert_true(victim.wanted[LIAR]);
+    kill(stranger, SIGKILL);
+    waitpid(stranger, NULL, 0);
+    close(liar_listener);
+    shm->close(victim.endpoint);
+}
+
+static void impossible_slots_are_refused(void **state)
+{
+    static const struct endpoint_config wrong[] = {
+        {.rank = 2, .ranks = 2, .slots = 1, .slot_bytes = 64},
+        {.rank = 0, .ranks = 2, .slots = 0, .slot_bytes = 64},
+        {.rank = 0, .ranks = 2, .slots = SHM_SLOTS_MAX + 1, .slot_bytes = 64},
+        {.rank = 0, .ranks = 2, .slots = 1, .slot_bytes = 0},
+        {.rank = 0, .ranks = 2, .slots = 1, .slot_bytes = 96},
+    };
+    static const struct credentials credentials;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct endpoint_config config = wrong[i];
+        struct endpoint *endpoint = NULL;
+
+        config.credentials = &credentials;
+        assert_int_equal(shm->open(&endpoint, &config), -EINVAL);
+        assert_null(endpoint);
+    }
+}
+
+/* ---- Who is near --------------------------------------------------------- */
+
+static void hosts_are_the_same_but_for_the_name_alone(void **state)
+{
+    static const struct address zero;
+    struct address other;
+    int differ = 0;
+
+    (void)state;
+    party_open(&victim, VICTIM);
+    assert_true(shm_same_host(&table[VICTIM], &table[VICTIM]));
+    assert_false(shm_same_host(&zero, &zero));
+    party_open(&honest, HONEST);
+    assert_true(shm_same_host(&table[VICTIM], &table[HONEST]));
+    for (int i = 0; i < ADDRESS_BYTES; i++) {
+        other = table[VICTIM];
+        other.bytes[i] ^= 1;
+        differ += !shm_same_host(&table[VICTIM], &other);
+    }
+    /* Magic, user, namespace and boot; what remains is the name and padding. */
+    assert_int_equal(differ, 4 + 4 + 8 + 8 + 36);
+    table[LIAR] = table[VICTIM];
+    table[LIAR].bytes[8] ^= 1;
+    victim.wanted[LIAR] = true;
+    party_connect(&victim, 5000);
+    assert_int_equal(victim.connected, -EHOSTUNREACH);
+    shm->close(victim.endpoint);
+    shm->close(honest.endpoint);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_offer_that_lies_costs_its_own_link_only),
+        cmocka_unit_test(a_peer_that_stalls_costs_its_own_link_only),
+        cmocka_unit_test(a_peer_that_leaves_at_once_is_named_at_once),
+        cmocka_unit_test(another_user_is_refused),
+        cmocka_unit_test(impossible_slots_are_refused),
+        cmocka_unit_test(hosts_are_the_same_but_for_the_name_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
