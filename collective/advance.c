@@ -385,6 +385,18 @@ static void check_left(struct ballot_comm *comm)
     engine_announce();
 }
 
+/* At most one chunk of work, for others first. */
+static bool work(struct ballot_comm *comm, uint64_t now_ns)
+{
+    bool moved = comm->serve != NULL && serve_step(comm->serve, now_ns);
+
+    if (!moved && comm->failed == 0)
+        moved = majority_step(comm->majority, now_ns) ||
+                start_ring(comm, now_ns) || ring_step(comm->ring, now_ns);
+    take_ends(comm);
+    return moved;
+}
+
 bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
 {
     bool moved;
@@ -395,20 +407,16 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
     }
     moved = take_events(comm, now_ns);
     start_requests(comm);
-    if (comm->serve != NULL && serve_step(comm->serve, now_ns))
-        moved = true;
-    else if (comm->failed == 0)
-        moved |= majority_step(comm->majority, now_ns) ||
-                 start_ring(comm, now_ns) || ring_step(comm->ring, now_ns);
-    take_ends(comm);
-    /* Only when all that came was seen: after a stop of our own process a
-     * deadline may have passed that others have kept. */
+    moved |= work(comm, now_ns);
     if (moved)
         return true;
+    /* Only when all that came was seen: after a stop of our own process a
+     * deadline may have passed that others have kept. */
     tick(comm, now_ns);
-    if (comm->leaving)
+    moved = work(comm, now_ns);
+    if (comm->leaving && !moved)
         check_left(comm);
-    return false;
+    return moved;
 }
 
 bool advance_busy(const struct ballot_comm *comm)

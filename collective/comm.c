@@ -230,6 +230,7 @@ int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
     char why[ERROR_BYTES] = "";
     struct ballot_comm *made;
     struct place place;
+    uint64_t strangers;
     int rc;
 
     if (comm == NULL || id == NULL)
@@ -242,8 +243,11 @@ int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
         rc = create(&made, ranks, rank, config, why);
     if (rc == 0)
         rc = init(comm, made, &place, why);
-    roots_leave(id);
-    return rc < 0 ? fail(rc, "init", why) : 0;
+    strangers = roots_leave(id);
+    if (rc < 0)
+        return fail(rc, "init", why);
+    (*comm)->strangers = strangers;
+    return 0;
 }
 
 int ballot_comm_init_env(struct ballot_comm **comm,

@@ -107,6 +107,11 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
     return 0;
 }
 
+uint64_t majority_round(const struct majority *majority)
+{
+    return caster_round(majority->caster);
+}
+
 void majority_arrived(struct majority *majority, const struct event *event,
                       uint32_t slot)
 {

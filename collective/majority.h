@@ -69,6 +69,9 @@ void majority_close(struct majority *majority); /* NULL is allowed */
  */
 int majority_begin(struct majority *majority, const struct majority_call *call);
 
+/* The number of the next round: see caster_round(). */
+uint64_t majority_round(const struct majority *majority);
+
 /* A result arrived in result slot `slot` (of the lane). */
 void majority_arrived(struct majority *majority, const struct event *event,
                       uint32_t slot);

@@ -139,9 +139,10 @@ int roots_read_id(const struct ballot_unique_id *id, struct place *place,
     return 0;
 }
 
-void roots_leave(const struct ballot_unique_id *id)
+uint64_t roots_leave(const struct ballot_unique_id *id)
 {
     struct listening *found = NULL;
+    uint64_t strangers;
 
     pthread_mutex_lock(&listening_lock);
     for (struct listening **at = &listening_first; *at != NULL;
@@ -153,10 +154,12 @@ void roots_leave(const struct ballot_unique_id *id)
         }
     pthread_mutex_unlock(&listening_lock);
     if (found == NULL)
-        return;
+        return 0;
+    strangers = bootstrap_root_strangers(found->root);
     bootstrap_root_close(found->root);
     explicit_bzero(found, sizeof(*found));
     free(found);
+    return strangers;
 }
 
 /* ---- The environment ---- */

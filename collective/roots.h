@@ -21,8 +21,8 @@ int roots_read_id(const struct ballot_unique_id *id, struct place *place,
                   char *why);
 
 /* A communicator was made with the id, or could not be: if its root listens in
- * this process, it stops. */
-void roots_leave(const struct ballot_unique_id *id);
+ * this process, it stops. Returns how many strangers it sent away. */
+uint64_t roots_leave(const struct ballot_unique_id *id);
 
 /* BALLOT_RANK and BALLOT_RANKS. -ENOENT, -EINVAL with *why. */
 int roots_read_launch(int *ranks, int *rank, char *why);
