@@ -27,23 +27,29 @@
 #include "network.h"
 #include "options.h"
 
-enum { REPORTS = 10 };
+enum {
+    REPORTS = 10,
+    FAILURES_MAX = 10, /* rounds in a row that may fail, with a quorum */
+};
 
 struct training {
     struct options options;
     struct ballot_comm *comm;
     uint32_t rank;
     uint32_t ranks;
-    bool quorum; /* a failed round is not the end */
+    bool quorum;       /* a failed round is not the end */
+    uint32_t failures; /* in a row */
     struct mnist train;
     struct mnist test;
     struct liar *liar; /* NULL on an honest rank */
     struct dump dump;
     struct curve curve;
-    double loss;       /* sum since the last report */
-    uint64_t bytes;    /* put before the last report */
-    uint32_t reported; /* steps done at the last report */
-    double bytes_all;  /* put in all steps, a rank */
+    double loss;            /* sum since the last report */
+    uint64_t bytes;         /* put before the last report */
+    uint32_t reported;      /* steps done at the last report */
+    double bytes_all;       /* put in all steps, a rank */
+    double float_bytes;     /* fp32's since the last report */
+    double float_bytes_all; /* and in all steps */
     uint32_t picks[BATCH_MAX];
     float parameters[NETWORK_PARAMETERS];
     float momentum[NETWORK_PARAMETERS]; /* with --op mean: of the average */
@@ -94,10 +100,10 @@ static void compute_gradient(struct training *t, uint32_t step)
  * it moved no rank's parameters; where this rank alone was too late, its own
  * miss one update from here on.
  */
-static int survive(const struct training *t, uint32_t step, int error)
+static int survive(struct training *t, uint32_t step, int error)
 {
     complain(t, error);
-    if (t->quorum && error == -ETIMEDOUT) {
+    if (t->quorum && error == -ETIMEDOUT && ++t->failures < FAILURES_MAX) {
         fprintf(stderr, "rank %u: goes on without round %u\n", t->rank, step);
         return 0;
     }
@@ -106,6 +112,9 @@ static int survive(const struct training *t, uint32_t step, int error)
                 "rank %u: stops: its parameters must be taken anew from "
                 "another rank; keep more results with BALLOT_KEPT_ROUNDS\n",
                 t->rank);
+    if (t->failures == FAILURES_MAX)
+        fprintf(stderr, "rank %u: stops after %u failed rounds in a row\n",
+                t->rank, t->failures);
     return error;
 }
 
@@ -124,6 +133,7 @@ static int step_by_majority(struct training *t, uint32_t step)
                                NETWORK_PARAMETERS, &signum, t->comm, NULL);
     if (error != 0)
         return survive(t, step, error);
+    t->failures = 0;
     return dump_after(&t->dump, step, t->momentum, t->parameters);
 }
 
@@ -136,6 +146,7 @@ static int step_by_mean(struct training *t, uint32_t step)
 
     if (error != 0)
         return survive(t, step, error);
+    t->failures = 0;
     for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++) {
         t->momentum[i] = o->momentum * t->momentum[i] + t->gradient[i];
         t->parameters[i] -=
@@ -182,19 +193,28 @@ static int measure_bytes(struct training *t, double *bytes_a_step)
 }
 
 /*
- * The same coordinates in the same places, each as four bytes: as a voter a
- * rank puts all of them once; the servers together put them once for each rank.
+ * Adds what one step costs in fp32: the same coordinates in the same places,
+ * each as four bytes. As a voter a rank puts all of them once; the servers
+ * together put them once for each rank. With a quorum it is rank 0 that serves
+ * all who live.
  */
-static double float_bytes(const struct training *t)
+static int add_float_bytes(struct training *t)
 {
     const double all = 4.0 * NETWORK_PARAMETERS;
+    struct ballot_round round = {0};
+    int error = 0;
 
-    return t->quorum ? all + all * t->ranks : all + all;
+    if (t->quorum)
+        error = ballot_comm_round(t->comm, &round);
+    if (error != 0)
+        return complain(t, error);
+    t->float_bytes += all + (t->quorum ? all * (t->ranks - round.lost) : all);
+    return 0;
 }
 
 static int report(struct training *t, uint32_t step)
 {
-    struct progress p = {.step = step + 1, .float_bytes = float_bytes(t)};
+    struct progress p = {.step = step + 1};
     const uint32_t steps = p.step - t->reported;
     double bytes = 0.0;
     int error = measure_bytes(t, &bytes);
@@ -202,9 +222,12 @@ static int report(struct training *t, uint32_t step)
     if (error != 0)
         return error;
     p.bytes = bytes / steps;
+    p.float_bytes = t->float_bytes / steps;
     /* A training that has diverged has lost its sign with its numbers. */
     p.loss = fabs(t->loss / steps);
     t->bytes_all += bytes;
+    t->float_bytes_all += t->float_bytes;
+    t->float_bytes = 0.0;
     t->loss = 0.0;
     t->reported = p.step;
     if (t->rank != 0)
@@ -232,12 +255,12 @@ static int compare_ranks(struct training *t)
 
 static void print_result(const struct training *t)
 {
-    const double bytes = t->bytes_all / t->options.steps;
+    const double steps = t->options.steps;
 
     if (t->rank != 0)
         return;
-    printf("bytes a step: %.0f, fp32: %.0f, ratio %.2f\n", bytes,
-           float_bytes(t), float_bytes(t) / bytes);
+    printf("bytes a step: %.0f, fp32: %.0f, ratio %.2f\n", t->bytes_all / steps,
+           t->float_bytes_all / steps, t->float_bytes_all / t->bytes_all);
     printf("final test accuracy: %.4f\n",
            network_accuracy(t->parameters, &t->test));
 }
@@ -251,6 +274,8 @@ static int train(struct training *t)
         compute_gradient(t, step);
         error =
             t->options.mean ? step_by_mean(t, step) : step_by_majority(t, step);
+        if (error == 0)
+            error = add_float_bytes(t);
         if (error == 0 &&
             (step + 1u) * REPORTS / steps != step * REPORTS / steps)
             error = report(t, step);

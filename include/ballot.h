@@ -110,37 +110,37 @@ enum ballot_auth {
  * name in brackets override the default, not a value that was set here.
  */
 struct ballot_config {
-    enum ballot_servers servers;  /* [BALLOT_SERVERS=ranks|root] */
-    const char *transport;        /* "shm", "tcp" [BALLOT_TRANSPORT] */
-    uint32_t chunk;               /* coordinates, multiple of 512
-                                     [BALLOT_CHUNK] */
-    uint32_t window;              /* slots of a voter at a server, 1..32
-                                     [BALLOT_WINDOW] */
-    uint32_t quorum;              /* voters that decide; 0: all. Needs
-                                     servers = root [BALLOT_QUORUM] */
-    uint32_t liars;               /* promise: at most so many of the voters
-                                     lie; checks 2 liars + 1 <= quorum <=
-                                     ranks - liars [BALLOT_LIARS] */
-    uint32_t grace_ms;            /* after a quorum is in, wait so long for
-                                     the others; default 100
-                                     [BALLOT_GRACE_MS] */
-    uint32_t timeout_ms;          /* of a collective; default 60000
-                                     [BALLOT_TIMEOUT_MS] */
-    uint32_t init_timeout_ms;     /* until all ranks are there; default 60000
-                                     [BALLOT_INIT_TIMEOUT_MS] */
-    enum ballot_tie tie;          /* [BALLOT_TIE=plus|minus|zero|random] */
-    enum ballot_zero zero;        /* [BALLOT_ZERO=plus|abstain] */
-    uint64_t seed;                /* of random ties */
-    const uint8_t *weights;       /* [ranks], each 1..15; NULL: all 1. Never
-                                     derive them from earlier results */
-    uint32_t kept_rounds;         /* results kept for late ranks; default 8
-                                     [BALLOT_KEPT_ROUNDS] */
-    size_t count_max;             /* largest count of a call where memory is
-                                     reserved (quorum, Signum); default
-                                     2^25 [BALLOT_COUNT_MAX] */
-    bool same_voters;             /* fail a round whose chunks were not all
-                                     decided by the same voters */
-    enum ballot_auth auth;        /* [BALLOT_AUTH=group|none] */
+    enum ballot_servers servers; /* [BALLOT_SERVERS=ranks|root] */
+    const char *transport;       /* "shm", "tcp" [BALLOT_TRANSPORT] */
+    uint32_t chunk;              /* coordinates, multiple of 512
+                                    [BALLOT_CHUNK] */
+    uint32_t window;             /* slots of a voter at a server, 1..32
+                                    [BALLOT_WINDOW] */
+    uint32_t quorum;             /* voters that decide; 0: all. Needs
+                                    servers = root [BALLOT_QUORUM] */
+    uint32_t liars;              /* promise: at most so many of the voters
+                                    lie; checks 2 liars + 1 <= quorum <=
+                                    ranks - liars [BALLOT_LIARS] */
+    uint32_t grace_ms;           /* after a quorum is in, wait so long for
+                                    the others; default 100
+                                    [BALLOT_GRACE_MS] */
+    uint32_t timeout_ms;         /* of a collective; default 60000
+                                    [BALLOT_TIMEOUT_MS] */
+    uint32_t init_timeout_ms;    /* until all ranks are there; default 60000
+                                    [BALLOT_INIT_TIMEOUT_MS] */
+    enum ballot_tie tie;         /* [BALLOT_TIE=plus|minus|zero|random] */
+    enum ballot_zero zero;       /* [BALLOT_ZERO=plus|abstain] */
+    uint64_t seed;               /* of random ties */
+    const uint8_t *weights;      /* [ranks], each 1..15; NULL: all 1. Never
+                                    derive them from earlier results */
+    uint32_t kept_rounds;        /* results kept for late ranks; default 8
+                                    [BALLOT_KEPT_ROUNDS] */
+    size_t count_max;            /* largest count of a call where memory is
+                                    reserved (quorum, Signum); default
+                                    2^25 [BALLOT_COUNT_MAX] */
+    bool same_voters;            /* fail a round whose chunks were not all
+                                    decided by the same voters */
+    enum ballot_auth auth;       /* [BALLOT_AUTH=group|none] */
 };
 
 #define BALLOT_CONFIG_DEFAULT ((struct ballot_config){0})
@@ -172,7 +172,8 @@ BALLOT_API int ballot_get_unique_id(struct ballot_unique_id *id);
 /*
  * Joins `ranks` processes into one communicator; a collective call, ends on all
  * ranks or names those that did not come. `config` may be NULL. The caller owns
- * *comm and gives it back with ballot_comm_finalize() or _abort() + _finalize().
+ * *comm and gives it back with ballot_comm_finalize() or _abort() +
+ * _finalize().
  *
  *   -EINVAL     a rank, count or configuration is out of range
  *   -EEXIST     another process joined as the same rank
@@ -222,8 +223,8 @@ BALLOT_API int ballot_comm_abort(struct ballot_comm *comm);
 
 /*
  * recv[count] = op over all ranks' send[count]; send == recv is allowed.
- * BALLOT_MAJORITY takes every type, BALLOT_SUM and _AVG float32. After a failure
- * the content of recv is undefined.
+ * BALLOT_MAJORITY takes every type, BALLOT_SUM and _AVG float32. After a
+ * failure the content of recv is undefined.
  *
  * On the wire a majority is ceil(count / 8) bytes and one 64-byte line a chunk,
  * each way. Source: Bernstein et al., "signSGD with Majority Vote is
@@ -284,10 +285,10 @@ BALLOT_API int ballot_test(struct ballot_request **request, bool *done);
 /* The last majority round that this rank completed. */
 struct ballot_round {
     uint64_t round;
-    uint32_t voters_every;  /* voters counted in every chunk */
-    uint32_t voters_some;   /* voters counted in at least one chunk */
-    uint32_t voters_least;  /* least count of any chunk */
-    uint32_t lost;          /* ranks that died until now */
+    uint32_t voters_every; /* voters counted in every chunk */
+    uint32_t voters_some;  /* voters counted in at least one chunk */
+    uint32_t voters_least; /* least count of any chunk */
+    uint32_t lost;         /* ranks that died until now */
     uint64_t every[BALLOT_RANKS_MAX / 64]; /* bit r: rank r, in every chunk */
     uint64_t some[BALLOT_RANKS_MAX / 64];
     uint64_t dead[BALLOT_RANKS_MAX / 64];
@@ -297,13 +298,13 @@ BALLOT_API int ballot_comm_round(const struct ballot_comm *comm,
                                  struct ballot_round *round);
 
 struct ballot_stats {
-    uint64_t rounds;          /* majority rounds completed here */
-    uint64_t puts;            /* messages put to peers, self included */
-    uint64_t bytes_put;       /* header lines included, self included */
-    uint64_t votes_counted;   /* slots that this rank's server counted */
-    uint64_t votes_late;      /* arrived after their chunk was decided */
-    uint64_t dropped;         /* malformed, stale or repeated messages */
-    uint64_t strangers;       /* connections that did not prove the key */
+    uint64_t rounds;        /* majority rounds completed here */
+    uint64_t puts;          /* messages put to peers, self included */
+    uint64_t bytes_put;     /* header lines included, self included */
+    uint64_t votes_counted; /* slots that this rank's server counted */
+    uint64_t votes_late;    /* arrived after their chunk was decided */
+    uint64_t dropped;       /* malformed, stale or repeated messages */
+    uint64_t strangers;     /* connections that did not prove the key */
 };
 
 BALLOT_API int ballot_comm_stats(const struct ballot_comm *comm,
