@@ -258,7 +258,7 @@ free_peers:
 /* ---- Waking and sleeping ------------------------------------------------- */
 
 /* A full connection has rings in it already; a broken one is noticed by
- * watch(). MSG_DONTWAIT, for the peer could make a shared descriptor block. */
+ * watch(). */
 static void ring(struct endpoint *endpoint, const struct shm_link *link)
 {
     (void)send(link->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -28,6 +28,8 @@ bool rig_choose(const char *name)
         transport = &transport_tcp;
         setenv("BALLOT_TCP_ENGINE",
                strcmp(name, "tcp-epoll") == 0 ? "epoll" : "uring", 1);
+    } else if (strcmp(name, "sim") == 0) {
+        transport = &transport_sim;
     }
     return transport != NULL;
 }
@@ -40,8 +42,11 @@ bool rig_is_refused(void)
                                      .credentials = &credentials,
                                      .interface = "127.0.0.1"};
     struct endpoint *endpoint = NULL;
-    int rc = transport->open(&endpoint, &config);
+    int rc;
 
+    if (transport != &transport_tcp)
+        return false;
+    rc = transport->open(&endpoint, &config);
     transport->close(endpoint);
     return rc == -ENOSYS || rc == -EPERM;
 }
@@ -53,7 +58,7 @@ const struct transport *rig_transport(void)
 
 bool rig_links_itself(void)
 {
-    return transport == &transport_shm;
+    return transport != &transport_tcp;
 }
 
 uint64_t rig_now_ns(void)
@@ -77,6 +82,11 @@ void rig_open(struct rig *rig, uint32_t slots, uint32_t slot_bytes)
     memset(rig, 0, sizeof(*rig));
     rig->slots = slots;
     rig->slot_bytes = slot_bytes;
+    if (transport == &transport_sim)
+        assert_int_equal(
+            sim_open(&rig->network,
+                     &(struct sim_config){.seed = 1, .ranks = RIG_RANKS}),
+            0);
     for (uint32_t i = 0; i < RIG_RANKS; i++) {
         struct endpoint_config config = {.rank = i,
                                          .ranks = RIG_RANKS,
@@ -151,6 +161,8 @@ void rig_stop(struct rig *rig)
 {
     for (uint32_t i = 0; i < RIG_RANKS; i++)
         rig_close(rig, i);
+    sim_close(rig->network);
+    rig->network = NULL;
 }
 
 void rig_pump(struct rig *rig)
@@ -233,4 +245,11 @@ void rig_check(const struct rig *rig, const struct event *event, uint32_t from,
             fail_msg("byte %u of %u, slot %u, from %u to %u", i, bytes, slot,
                      from, to);
     }
+}
+
+void rig_check_lost(const struct event *event, uint32_t peer)
+{
+    assert_int_equal(event->kind, EVENT_LOST);
+    assert_int_equal(event->peer, peer);
+    assert_int_equal(event->reason, -ECONNRESET);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "transport/handshake.h"
+#include "transport/sim.h"
 #include "transport/transport.h"
 
 enum { RIG_RANKS = 3, RIG_QUEUE = 256 };
@@ -23,7 +24,7 @@ struct rig {
     /* Events that rig_pump() took and rig_next() has not handed out. */
     struct event queue[RIG_RANKS][RIG_QUEUE];
     int queued[RIG_RANKS], handed[RIG_RANKS];
-    void *network; /* of the simulation */
+    struct sim *network; /* NULL but for sim */
 };
 
 /* Chooses what all rigs are made of: shm, tcp-uring, tcp-epoll or sim; false if
@@ -62,5 +63,8 @@ void rig_put(struct rig *rig, uint32_t from, uint32_t to, uint32_t slot,
 /* Fails the test unless the event is that put, byte by byte. */
 void rig_check(const struct rig *rig, const struct event *event, uint32_t from,
                uint32_t to, uint32_t slot, uint32_t bytes, uint32_t salt);
+
+/* Fails the test unless the event is that loss. */
+void rig_check_lost(const struct event *event, uint32_t peer);
 
 #endif

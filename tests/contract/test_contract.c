@@ -12,13 +12,11 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "rig.h"
+#include "sleeping.h"
 
 enum { SKIPPED = 77 };
 
@@ -183,209 +181,7 @@ static void a_slot_that_leaves_cannot_be_staged(void **state)
     rig_stop(&rig);
 }
 
-/* ---- Sleeping and waking ------------------------------------------------- */
-
-/* Arms and waits; false when nothing woke it for `ms`. */
-static bool sleep_on(struct endpoint *endpoint, int ms)
-{
-    struct pollfd waited = {.fd = rig_transport()->arm(endpoint),
-                            .events = POLLIN};
-
-    if (waited.fd == -EAGAIN)
-        return true;
-    return poll(&waited, 1, ms) == 1;
-}
-
-/* Sleeps until an event comes; false when none comes for 5 s. */
-static bool sleep_for_event(struct endpoint *endpoint, struct event *event)
-{
-    uint64_t deadline_ns = rig_now_ns() + 5000000000u;
-
-    while (rig_transport()->poll(endpoint, event, 1) == 0) {
-        if (!sleep_on(endpoint, 5000) || rig_now_ns() > deadline_ns)
-            return false;
-    }
-    return true;
-}
-
-static void arm_says_again_while_events_wait(void **state)
-{
-    const struct transport *transport = rig_transport();
-    uint64_t deadline_ns = rig_now_ns() + 5000000000u;
-    struct event event;
-    int descriptor;
-
-    (void)state;
-    rig_start(&rig, 4, 64);
-    assert_true(rig_silent(&rig, 20));
-    descriptor = transport->arm(rig.endpoints[1]);
-    assert_true(descriptor >= 0);
-    rig_put(&rig, 0, 1, 0, 64, 0);
-    rig_put(&rig, 0, 1, 1, 64, 0);
-    event = rig_next(&rig, 1);
-    rig_check(&rig, &event, 0, 1, 0, 64, 0);
-    event = rig_next(&rig, 1);
-    rig_check(&rig, &event, 0, 1, 1, 64, 0);
-    rig_put(&rig, 0, 1, 2, 64, 0);
-    rig_put(&rig, 0, 1, 3, 64, 0);
-    while (transport->poll(rig.endpoints[1], &event, 1) == 0)
-        assert_true(rig_now_ns() < deadline_ns);
-    /* The other one is here, or will make the descriptor readable. */
-    assert_true(sleep_on(rig.endpoints[1], 5000));
-    event = rig_next(&rig, 1);
-    rig_check(&rig, &event, 0, 1, 3, 64, 0);
-    assert_true(rig_silent(&rig, 20));
-    assert_int_equal(transport->arm(rig.endpoints[1]), descriptor);
-    rig_stop(&rig);
-}
-
-static void nobody_wakes_an_idle_sleeper(void **state)
-{
-    uint64_t end_ns;
-    int wakeups = 0;
-
-    (void)state;
-    rig_start(&rig, 4, 64);
-    assert_true(rig_silent(&rig, 20));
-    end_ns = rig_now_ns() + 200000000;
-    while (rig_now_ns() < end_ns) {
-        struct event event;
-
-        wakeups += sleep_on(rig.endpoints[0], 50);
-        assert_int_equal(rig_transport()->poll(rig.endpoints[0], &event, 1), 0);
-    }
-    assert_in_range(wakeups, 0, 2);
-    rig_stop(&rig);
-}
-
-struct player {
-    pthread_t thread;
-    struct endpoint *endpoint;
-    uint32_t peer;
-    bool serves;
-    int played;
-};
-
-enum { MATCHES = 10000 };
-
-static bool strike(const struct player *player)
-{
-    const struct transport *transport = rig_transport();
-    struct event ignored;
-    void *staged;
-
-    while ((staged = transport->stage(player->endpoint, player->peer, 0)) ==
-           NULL) {
-        transport->poll(player->endpoint, &ignored, 0);
-    }
-    memset(staged, player->played & 0xff, 64);
-    return transport->put(player->endpoint, player->peer, 0, 64) == 0;
-}
-
-/* Sleeps after a number of looks that varies, so that the put comes at every
- * moment of arm(). */
-static bool await(const struct player *player)
-{
-    struct event event;
-
-    for (int looks = player->played % 13; looks > 0; looks--) {
-        if (rig_transport()->poll(player->endpoint, &event, 1) == 1)
-            return event.kind == EVENT_ARRIVED;
-    }
-    return sleep_for_event(player->endpoint, &event) &&
-           event.kind == EVENT_ARRIVED;
-}
-
-static void *play(void *context)
-{
-    struct player *player = context;
-
-    while (player->played < MATCHES) {
-        if (player->serves && !strike(player))
-            break;
-        if (!await(player))
-            break;
-        if (!player->serves && !strike(player))
-            break;
-        player->played++;
-    }
-    return NULL;
-}
-
-static void no_wakeup_is_lost_in_a_race(void **state)
-{
-    struct player players[2] = {{.peer = 1, .serves = true}, {.peer = 0}};
-
-    (void)state;
-    rig_start(&rig, 1, 64);
-    for (int i = 0; i < 2; i++) {
-        players[i].endpoint = rig.endpoints[i];
-        assert_int_equal(
-            pthread_create(&players[i].thread, NULL, play, &players[i]), 0);
-    }
-    for (int i = 0; i < 2; i++)
-        pthread_join(players[i].thread, NULL);
-    assert_int_equal(players[0].played, MATCHES);
-    assert_int_equal(players[1].played, MATCHES);
-    rig_stop(&rig);
-}
-
-struct sleeper {
-    pthread_t thread;
-    struct endpoint *endpoint;
-    atomic_bool asleep;
-    bool woken;
-    struct event event;
-};
-
-static void *sleep_once(void *context)
-{
-    struct sleeper *sleeper = context;
-
-    atomic_store(&sleeper->asleep, true);
-    sleeper->woken = sleep_for_event(sleeper->endpoint, &sleeper->event);
-    return NULL;
-}
-
-/* Starts a thread that sleeps on the endpoint of `rank`. */
-static void fall_asleep(struct sleeper *sleeper, uint32_t rank)
-{
-    *sleeper = (struct sleeper){.endpoint = rig.endpoints[rank]};
-    assert_int_equal(
-        pthread_create(&sleeper->thread, NULL, sleep_once, sleeper), 0);
-    while (!atomic_load(&sleeper->asleep))
-        rig_sleep_ms(1);
-    rig_sleep_ms(20);
-}
-
-static void a_put_wakes_a_sleeper_in_each_direction(void **state)
-{
-    struct sleeper sleeper;
-    struct event ignored;
-
-    (void)state;
-    rig_start(&rig, 1, 64);
-    for (uint32_t to = 0; to < RIG_RANKS; to++) {
-        uint32_t from = (to + 1) % RIG_RANKS;
-
-        fall_asleep(&sleeper, to);
-        rig_put(&rig, from, to, 0, 64, to);
-        rig_transport()->poll(rig.endpoints[from], &ignored, 0);
-        pthread_join(sleeper.thread, NULL);
-        assert_true(sleeper.woken);
-        rig_check(&rig, &sleeper.event, from, to, 0, 64, to);
-    }
-    rig_stop(&rig);
-}
-
 /* ---- Loss ---------------------------------------------------------------- */
-
-static void assert_lost(const struct event *event, uint32_t peer)
-{
-    assert_int_equal(event->kind, EVENT_LOST);
-    assert_int_equal(event->peer, peer);
-    assert_int_equal(event->reason, -ECONNRESET);
-}
 
 static void assert_cut(uint32_t rank, uint32_t peer)
 {
@@ -411,10 +207,13 @@ static void a_close_is_one_loss_after_the_last_put(void **state)
 
     (void)state;
     rig_start(&rig, 3, 128);
+    /* Rank 0 sleeps, so that it finds the puts and the end in one look. */
+    assert_true(rig_silent(&rig, 20));
+    assert_true(rig_transport()->arm(rig.endpoints[0]) >= 0);
     for (uint32_t slot = 0; slot < 3; slot++)
         rig_put(&rig, 2, 0, slot, 128, 3);
     while (rig_transport()->busy(rig.endpoints[2])) {
-        rig_pump(&rig);
+        rig_transport()->poll(rig.endpoints[2], &event, 1);
         assert_true(rig_now_ns() < deadline_ns);
     }
     rig_close(&rig, 2);
@@ -423,28 +222,14 @@ static void a_close_is_one_loss_after_the_last_put(void **state)
         rig_check(&rig, &event, 2, 0, slot, 128, 3);
     }
     event = rig_next(&rig, 0);
-    assert_lost(&event, 2);
+    rig_check_lost(&event, 2);
     event = rig_next(&rig, 1);
-    assert_lost(&event, 2);
+    rig_check_lost(&event, 2);
     assert_true(rig_silent(&rig, 50));
     assert_cut(0, 2);
     assert_cut(1, 2);
     assert_linked(0, 1);
     assert_linked(1, 0);
-    rig_stop(&rig);
-}
-
-static void a_loss_wakes_a_sleeper(void **state)
-{
-    struct sleeper sleeper;
-
-    (void)state;
-    rig_start(&rig, 1, 64);
-    fall_asleep(&sleeper, 0);
-    rig_close(&rig, 1);
-    pthread_join(sleeper.thread, NULL);
-    assert_true(sleeper.woken);
-    assert_lost(&sleeper.event, 1);
     rig_stop(&rig);
 }
 
@@ -457,7 +242,7 @@ static void a_drop_is_a_loss_to_the_dropped_alone(void **state)
     rig_put(&rig, 1, 0, 0, 64, 0);
     rig_transport()->drop(rig.endpoints[0], 1);
     event = rig_next(&rig, 1);
-    assert_lost(&event, 0);
+    rig_check_lost(&event, 0);
     assert_true(rig_silent(&rig, 50));
     assert_cut(0, 1);
     assert_cut(1, 0);
@@ -479,7 +264,7 @@ static void what_arrived_outlives_the_loss_of_its_writer(void **state)
     arrived = rig_next(&rig, 0);
     rig_close(&rig, 1);
     lost = rig_next(&rig, 0);
-    assert_lost(&lost, 1);
+    rig_check_lost(&lost, 1);
     rig_check(&rig, &arrived, 1, 0, 1, 128, 9);
     rig_stop(&rig);
 }

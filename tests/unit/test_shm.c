@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +124,44 @@ static void a_lie_wakes_a_sleeper_only_once(void **state)
     liar_end();
 }
 
+static void last_words_come_before_the_loss(void **state)
+{
+    struct event event;
+
+    (void)state;
+    liar_begin_linked();
+    /* The end is what wakes the victim: it is known before the notices are. */
+    assert_true(shm->arm(victim.endpoint) >= 0);
+    for (uint32_t i = 0; i < 3; i++)
+        write_notice(i, notice(i + 1, i, 64));
+    shm_link_cut(&liar);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(shm->poll(victim.endpoint, &event, 1), 1);
+        assert_int_equal(event.kind, EVENT_ARRIVED);
+        assert_int_equal(event.slot, i);
+    }
+    assert_int_equal(shm->poll(victim.endpoint, &event, 1), 1);
+    assert_int_equal(event.kind, EVENT_LOST);
+    assert_int_equal(event.reason, -ECONNRESET);
+    liar_end();
+}
+
+static void a_put_to_a_dead_sleeper_raises_no_signal(void **state)
+{
+    struct event event;
+
+    (void)state;
+    liar_begin_linked();
+    atomic_store((_Atomic uint32_t *)liar_page, 1);
+    shm_link_cut(&liar);
+    assert_int_equal(shm->put(victim.endpoint, LIAR, 0, 64), 0);
+    event = next_event(victim.endpoint);
+    assert_int_equal(event.kind, EVENT_LOST);
+    assert_int_equal(shm->put(victim.endpoint, LIAR, 0, 64), -ENOTCONN);
+    liar_harmed_nobody();
+    liar_end();
+}
+
 static void numbers_wrap_without_a_gap(void **state)
 {
     (void)state;
@@ -194,14 +234,18 @@ static void trade_addresses(int connection, uint32_t mine, uint32_t theirs)
  * it has done `puts` and is killed. */
 static void live_and_die(int connection, int puts, struct tombstone *tombstone)
 {
+    struct event event;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     party_open(&victim, LIAR);
     trade_addresses(connection, LIAR, VICTIM);
     victim.wanted[VICTIM] = true;
     party_connect(&victim, 5000);
     for (int i = 0; i < puts && victim.connected == 0; i++) {
         shm->put(victim.endpoint, VICTIM, (uint32_t)i % SLOTS, 64);
-        if (i % SLOTS == SLOTS - 1)
-            next_event(victim.endpoint);
+        while (i % SLOTS == SLOTS - 1 &&
+               shm->poll(victim.endpoint, &event, 1) == 0)
+            sched_yield();
     }
     atomic_store(&tombstone->died_ns, stream_now_ns());
     kill(getpid(), SIGKILL);
@@ -296,6 +340,8 @@ int main(void)
         cmocka_unit_test(a_lie_behind_true_notices_is_found_in_turn),
         cmocka_unit_test(a_flood_that_overruns_the_ring_is_a_lie),
         cmocka_unit_test(a_lie_wakes_a_sleeper_only_once),
+        cmocka_unit_test(last_words_come_before_the_loss),
+        cmocka_unit_test(a_put_to_a_dead_sleeper_raises_no_signal),
         cmocka_unit_test(numbers_wrap_without_a_gap),
         cmocka_unit_test(a_sleeper_that_never_reads_blocks_nobody),
         cmocka_unit_test(a_flood_of_rings_hides_neither_events_nor_the_end),

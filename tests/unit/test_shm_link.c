@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -130,7 +131,8 @@ static void another_user_is_refused(void **state)
     assert_true(liar_listener >= 0);
     stranger = fork();
     if (stranger == 0) {
-        if (setuid(65534) == 0)
+        /* The new user would undo the wish to die with the parent. */
+        if (setuid(65534) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
             liar_approach();
         pause();
     }

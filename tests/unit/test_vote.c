@@ -2,10 +2,8 @@
 /*
  * test_vote.c - every vote kernel against a count, coordinate by coordinate.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -322,78 +320,6 @@ static void test_all_plus_gives_zero(void **state)
     }
 }
 
-struct flipper {
-    _Atomic uint64_t *row;
-    atomic_bool stop;
-};
-
-static void *flip(void *argument)
-{
-    struct flipper *flipper = argument;
-
-    while (!atomic_load_explicit(&flipper->stop, memory_order_relaxed))
-        for (uint32_t w = 0; w < LINE_WORDS; w++)
-            atomic_fetch_xor_explicit(&flipper->row[w], ~0ull,
-                                      memory_order_relaxed);
-    return NULL;
-}
-
-/* Rounds in which a bit counted neither 0 nor 15 times while it was flipped. */
-static uint32_t torn_rounds(const struct kernels *k, const uint64_t *row,
-                            uint32_t threshold)
-{
-    static const uint8_t weight = WEIGHT_MAX;
-    _Alignas(64) uint64_t result[LINE_WORDS];
-    _Alignas(64) uint64_t ties[LINE_WORDS];
-    uint32_t torn = 0;
-    const struct vote vote = {
-        .result = result,
-        .ties = ties,
-        .signs = &row,
-        .weights = &weight,
-        .voters = 1,
-        .threshold = threshold,
-        .words = LINE_WORDS,
-    };
-
-    for (uint32_t round = 0; round < 20000; round++) {
-        k->vote(&vote);
-        for (uint32_t w = 0; w < LINE_WORDS; w++)
-            torn += ties[w] != 0;
-    }
-    return torn;
-}
-
-/*
- * A peer that writes its slot while it is counted may choose its votes, but not
- * vote with a part of its weight: thresholds 2 to 15 have their ties at counts
- * that only a second look at the slot can give.
- */
-static void test_slot_is_read_once(void **state)
-{
-    static _Alignas(64) _Atomic uint64_t row[LINE_WORDS];
-    struct flipper flipper = {.row = row};
-    pthread_t thread;
-
-    (void)state;
-    if (THREADS_CHECKED)
-        skip(); /* the race is intended */
-    assert_int_equal(pthread_create(&thread, NULL, flip, &flipper), 0);
-    for (size_t i = 0; kernels_all[i] != NULL; i++) {
-        const struct kernels *k = kernels_all[i];
-        uint32_t torn = 0;
-
-        for (uint32_t t = 2; t <= WEIGHT_MAX && k->supported(); t++)
-            torn += torn_rounds(k, (const uint64_t *)(const void *)row, t);
-        if (torn != 0) {
-            atomic_store(&flipper.stop, true);
-            fail_msg("%s: %u words were counted in part", k->name, torn);
-        }
-    }
-    atomic_store(&flipper.stop, true);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-}
-
 static int setup(void **state)
 {
     static struct poll poll;
@@ -423,7 +349,6 @@ int main(void)
         cmocka_unit_test(test_weights_to_1024),
         cmocka_unit_test(test_all_minus_at_capacity),
         cmocka_unit_test(test_all_plus_gives_zero),
-        cmocka_unit_test(test_slot_is_read_once),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
