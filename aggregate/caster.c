@@ -25,7 +25,8 @@ struct pending {
     uint32_t chunk;
     uint32_t round_slot;
     bool outstanding;
-    bool reading; /* its result arrived and is being used */
+    bool reading;   /* its result arrived and is being used */
+    bool forgotten; /* by a jump: its answer only frees the slot */
 };
 
 /* The numbered puts to one server. */
@@ -40,10 +41,12 @@ struct stream {
 
 struct caster {
     struct caster_config config;
-    uint64_t first; /* oldest round that is not forgotten */
-    uint64_t next;  /* number of the next round */
-    uint32_t turn;  /* the server that is asked first */
-    bool dead;      /* a server was given up */
+    uint64_t first;  /* oldest round that is not forgotten */
+    uint64_t next;   /* number of the next round */
+    uint64_t astray; /* puts that a jump found beyond the rounds begun */
+    uint32_t turn;   /* the server that is asked first */
+    bool dead;       /* servers in `missing` were given up */
+    struct rank_mask missing;
     uint64_t deadline_ns;
     struct casting rounds[ROUNDS_MAX];
     struct stream *streams;  /* [servers] */
@@ -106,6 +109,34 @@ static uint32_t chunks_of(const struct caster_round *call)
                       call->chunk_coordinates);
 }
 
+static void end_round(struct casting *r, enum status status)
+{
+    if (r->over)
+        return;
+    r->over = true;
+    r->status = status;
+}
+
+/* Lets the stream go on behind `puts` chunks of a round; returns how many of
+ * them the round has. */
+static uint64_t pass_over(struct caster *c, struct casting *r, uint64_t puts)
+{
+    uint32_t passed = puts < r->chunks ? (uint32_t)puts : r->chunks;
+
+    r->answered = passed;
+    c->streams[0].round = r->number;
+    c->streams[0].chunk = passed;
+    return passed;
+}
+
+/* Puts at the sequences of this round were made as something else: they have
+ * lost their votes, so the round cannot be had any more. */
+static void begin_astray(struct caster *c, struct casting *r)
+{
+    end_round(r, STATUS_GONE);
+    c->astray -= pass_over(c, r, c->astray);
+}
+
 int caster_begin(struct caster *caster, const struct caster_round *round,
                  uint64_t *number)
 {
@@ -121,8 +152,15 @@ int caster_begin(struct caster *caster, const struct caster_round *round,
         .status = STATUS_OK,
         .used = true,
     };
+    if (caster->astray > 0)
+        begin_astray(caster, r);
     *number = caster->next++;
     return (int)(*number % ROUNDS_MAX);
+}
+
+uint64_t caster_round(const struct caster *caster)
+{
+    return caster->next;
 }
 
 /* Turns the stream to the first round that has a chunk for its server. */
@@ -133,7 +171,8 @@ static struct casting *stream_round(struct caster *c, uint32_t server)
     for (; s->round < c->next; s->round++, s->chunk = server) {
         struct casting *r = round_at(c, s->round);
 
-        if (s->chunk < r->chunks)
+        /* The place of a round that is over may be another's by now. */
+        if (r->used && r->number == s->round && s->chunk < r->chunks)
             return r;
     }
     return NULL;
@@ -254,7 +293,7 @@ static bool awaited(struct caster *c, uint32_t server, uint32_t slot,
         header->epoch != c->config.epoch || header->kind != HEADER_RESULT ||
         header->sequence != p->sequence || header->status >= STATUSES)
         return false;
-    if (header->status == STATUS_OK) {
+    if (header->status == STATUS_OK && !p->forgotten) {
         call = call_of(&c->rounds[p->round_slot], p->chunk);
         if (!call_equal(&header->call, &call))
             return false;
@@ -279,7 +318,7 @@ int caster_arrived(struct caster *caster, uint32_t server, uint32_t slot,
         .slot = slot,
         .round_slot = p->round_slot,
         .first = (uint64_t)p->chunk * r->call.chunk_coordinates,
-        .live = !r->over,
+        .live = !r->over && !p->forgotten,
         .header = *header,
     };
     if (header->status == STATUS_GONE) {
@@ -289,40 +328,42 @@ int caster_arrived(struct caster *caster, uint32_t server, uint32_t slot,
     return 0;
 }
 
-static void end_round(struct casting *r, enum status status)
-{
-    if (r->over)
-        return;
-    r->over = true;
-    r->status = status;
-}
-
 /*
  * The server no longer keeps what we ask for, or a quorum called otherwise:
- * forget every round under way and go on where it says that the next begins.
+ * every round under way has ended, and `round` begins at `sequence`. Rounds of
+ * ours that are not before it are drained from there, so that our numbers are
+ * those of all. What is outstanding keeps its slot until it is answered.
  */
-static void jump(struct caster *c, uint32_t server, uint64_t round,
-                 uint64_t sequence)
+static void jump(struct caster *c, uint64_t round, uint64_t sequence)
 {
-    struct stream *s = &c->streams[server];
+    struct stream *s = &c->streams[0];
 
+    if (round < c->first)
+        return;
+    c->astray = s->next > sequence ? s->next - sequence : 0;
+    if (sequence > s->next)
+        s->next = sequence;
+    s->round = round;
+    s->chunk = 0;
     for (uint64_t n = c->first; n < c->next; n++) {
         struct casting *r = round_at(c, n);
 
+        if (!r->used || r->number != n)
+            continue;
         end_round(r, STATUS_GONE);
-        r->answered = r->chunks;
+        if (n < round)
+            r->answered = r->chunks;
+        else if (c->astray > 0)
+            c->astray -= pass_over(c, r, c->astray);
+        else
+            r->answered = 0;
     }
-    for (uint32_t w = 0; w < c->config.window; w++)
-        c->pending[(size_t)server * c->config.window + w].outstanding = false;
-    s->outstanding = 0;
-    if (sequence > s->next)
-        s->next = sequence;
     /* The rounds in between are never begun here; ended ones keep their places
      * until they were reported. */
     if (round > c->next)
         c->next = round;
-    s->round = c->next;
-    s->chunk = server;
+    for (uint32_t w = 0; w < c->config.window; w++)
+        c->pending[w].forgotten = true;
 }
 
 void caster_consumed(struct caster *caster, uint64_t now_ns,
@@ -333,19 +374,19 @@ void caster_consumed(struct caster *caster, uint64_t now_ns,
         pending_at(caster, result->server, result->header.sequence);
     struct casting *r = &caster->rounds[result->round_slot];
 
-    /* Forgotten by a jump meanwhile. */
-    if (!p->outstanding || p->sequence != result->header.sequence)
-        return;
+    assert(p->outstanding && p->sequence == result->header.sequence);
     p->outstanding = false;
     p->reading = false;
     s->outstanding--;
     s->progress_ns = now_ns;
     s->suspect_ns = 0;
     plan_deadline(caster, s);
+    if (p->forgotten)
+        return;
     if (result->header.status != STATUS_OK)
         end_round(r, (enum status)result->header.status);
     if (result->next_sequence != 0 && caster->config.servers == 1) {
-        jump(caster, result->server, result->next_round, result->next_sequence);
+        jump(caster, result->next_round, result->next_sequence);
         return;
     }
     if (++r->answered == r->chunks)
@@ -356,6 +397,9 @@ void caster_consumed(struct caster *caster, uint64_t now_ns,
 static void give_up(struct caster *c)
 {
     c->dead = true;
+    for (uint32_t s = 0; s < c->config.servers; s++)
+        if (c->streams[s].suspect_ns != 0)
+            mask_set(&c->missing, s);
     for (uint64_t n = c->first; n < c->next; n++) {
         struct casting *r = round_at(c, n);
 
@@ -424,9 +468,8 @@ bool caster_ended(struct caster *caster, struct caster_end *end)
             .status = r->status,
             .timed_out = r->timed_out,
         };
-        for (uint32_t s = 0; r->timed_out && s < caster->config.servers; s++)
-            if (caster->streams[s].suspect_ns != 0)
-                mask_set(&end->missing, s);
+        if (r->timed_out)
+            end->missing = caster->missing;
         return true;
     }
     forget(caster);

@@ -78,6 +78,10 @@ void caster_close(struct caster *caster); /* NULL is allowed */
 int caster_begin(struct caster *caster, const struct caster_round *round,
                  uint64_t *number);
 
+/* The number that the next round begun will have: more than one above the last
+ * when results were gone and the rounds in between were left out. */
+uint64_t caster_round(const struct caster *caster);
+
 /*
  * The next chunk to put, if any server has credit for it: stage and put it,
  * then call caster_put_done(). Comes back until then. A round that has failed

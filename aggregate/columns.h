@@ -249,7 +249,8 @@ ALWAYS void start_planes(slice *planes, const struct vote *vote, uint32_t top)
         planes[p] = (start >> p & 1) != 0 ? ~none : none;
 }
 
-/* All columns; `schedule` NULL: every voter weighs 1. */
+/* All columns; `schedule` NULL: every voter weighs 1. It and `top` are
+ * constants; so is `marks` where there is no schedule. */
 ALWAYS void vote_columns(const struct vote *vote,
                          const struct schedule *schedule, uint32_t top,
                          bool marks)
@@ -372,28 +373,19 @@ static void vote_marks(const struct vote *vote)
         vote_columns(vote, NULL, 11, true);
 }
 
-ALWAYS void vote_schedule(const struct vote *vote,
-                          const struct schedule *schedule, bool marks)
-{
-    const uint32_t top = counting_top(vote);
-
-    if (top <= 5)
-        vote_columns(vote, schedule, 5, marks);
-    else if (top <= 8)
-        vote_columns(vote, schedule, 8, marks);
-    else
-        vote_columns(vote, schedule, TOP_MAX, marks);
-}
-
 static void vote_weights(const struct vote *vote)
 {
+    const uint32_t top = counting_top(vote);
+    const bool marks = vote->marks != NULL;
     struct schedule schedule;
 
     schedule_make(&schedule, vote);
-    if (vote->marks != NULL)
-        vote_schedule(vote, &schedule, true);
+    if (top <= 5)
+        vote_columns(vote, &schedule, 5, marks);
+    else if (top <= 8)
+        vote_columns(vote, &schedule, 8, marks);
     else
-        vote_schedule(vote, &schedule, false);
+        vote_columns(vote, &schedule, TOP_MAX, marks);
 }
 
 static void vote_any(const struct vote *vote)

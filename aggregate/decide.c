@@ -120,7 +120,8 @@ static bool decide_quorum(struct tally *t, uint64_t now_ns)
 
     if (o->in >= t->config.quorum)
         votes = largest_group(t, &agreed.call, &agreed.mask);
-    if (votes >= t->config.quorum) {
+    t->quorum_in = votes >= t->config.quorum;
+    if (t->quorum_in) {
         if (!t->grace_clock) {
             t->grace_clock = true;
             t->grace_ns = now_ns;
@@ -140,24 +141,58 @@ static bool decide_quorum(struct tally *t, uint64_t now_ns)
     return true;
 }
 
-/* After base was decided: how much of its round is still to come here. */
+static void stop_clocks(struct tally *t)
+{
+    t->run_clock = false;
+    t->grace_clock = false;
+}
+
+/* Chunks of the call that this server counts from `call->chunk` on. */
+static uint64_t chunks_left(const struct tally *t, const struct call *call)
+{
+    uint64_t chunks = 1;
+
+    if (call->coordinates > 0 && call->detail > 0)
+        chunks = call->count / call->detail + (call->count % call->detail != 0);
+    if (chunks <= call->chunk)
+        return 1;
+    return (chunks - call->chunk + t->config.servers - 1) / t->config.servers;
+}
+
+/*
+ * After base was decided: how much of its round is still to come here. A call
+ * that was agreed on says so; of one that failed the best guess stands until
+ * the next one that is agreed on.
+ */
 static void advance_run(struct tally *t)
 {
     const struct decision *d = decision_at(t, t->base);
-    uint64_t chunks = 1;
 
-    if (t->run_left == 0) {
-        if (d->call.coordinates > 0 && d->call.detail > 0)
-            chunks = (d->call.count + d->call.detail - 1) / d->call.detail;
+    if (t->run_left == 0 || d->status == STATUS_OK) {
         t->run_round = d->call.round;
-        t->run_left = 1;
-        if (chunks > d->call.chunk)
-            t->run_left = (chunks - d->call.chunk + t->config.servers - 1) /
-                          t->config.servers;
+        t->run_left = chunks_left(t, &d->call);
     }
-    if (--t->run_left == 0) {
-        t->run_clock = false;
-        t->grace_clock = false;
+    t->run_failed = d->status != STATUS_OK;
+    if (--t->run_left == 0)
+        stop_clocks(t);
+}
+
+/*
+ * What is left of a failed round is only drained, by puts that abstain. Who
+ * votes for another round calls that: its clock must not be the expired one,
+ * whatever a liar's call made us believe about the length of the failed round.
+ */
+static void leave_failed_run(struct tally *t)
+{
+    for (uint32_t v = 0; v < t->config.shape.ranks; v++) {
+        const struct landing *l = landing_at(t, v, t->base);
+
+        if (is_in(t, v, t->base) && !l->abstain &&
+            l->call.round != t->run_round) {
+            t->run_left = 0;
+            stop_clocks(t);
+            return;
+        }
     }
 }
 
@@ -168,6 +203,7 @@ void decide_close(struct tally *t)
             tally_queue_answer(t, v, t->base);
     advance_run(t);
     *open_at(t, t->base) = (struct open_chunk){0};
+    t->quorum_in = false;
     t->base++;
 }
 
@@ -176,9 +212,13 @@ void decide_ready(struct tally *t, uint64_t now_ns)
     while (!t->counting && open_has(t, t->base)) {
         const struct decision *d = decision_at(t, t->base);
 
+        if (t->run_failed && t->run_left > 0)
+            leave_failed_run(t);
+        /* Puts of later rounds that wait behind this one cost those none of
+         * their time. */
         if (!t->run_clock) {
             t->run_clock = true;
-            t->start_ns = open_at(t, t->base)->first_ns;
+            t->start_ns = now_ns;
         }
         if (!(t->config.quorum == 0 ? decide_strict(t, now_ns)
                                     : decide_quorum(t, now_ns)))
@@ -189,8 +229,6 @@ void decide_ready(struct tally *t, uint64_t now_ns)
             decide_close(t);
     }
     /* Nobody is in any more: the clock waits for the next first put. */
-    if (t->run_left == 0 && !open_has(t, t->base)) {
-        t->run_clock = false;
-        t->grace_clock = false;
-    }
+    if (t->run_left == 0 && !open_has(t, t->base))
+        stop_clocks(t);
 }

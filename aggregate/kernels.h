@@ -18,10 +18,10 @@
 
 enum {
     LINE_BYTES = 64,
-    LINE_WORDS = 8,            /* 64-bit words in one line */
-    LINE_COORDINATES = 512,    /* coordinates in one line of signs */
-    VOTERS_MAX = 1024,         /* rows that one vote counts */
-    WEIGHT_MAX = 15,           /* of one voter */
+    LINE_WORDS = 8,         /* 64-bit words in one line */
+    LINE_COORDINATES = 512, /* coordinates in one line of signs */
+    VOTERS_MAX = 1024,      /* rows that one vote counts */
+    WEIGHT_MAX = 15,        /* of one voter */
 };
 
 /* Element types of a caller's vector, in the order of enum ballot_type. */
@@ -106,9 +106,8 @@ typedef void apply_fn(void *restrict values, const uint64_t *restrict signs,
  * al. 2019, Algorithm 1 (damped momentum at the worker, no bias correction).
  */
 typedef void signum_fn(uint64_t *restrict signs, uint64_t *restrict marks,
-                       float *restrict momentum,
-                       const float *restrict gradient, float beta,
-                       size_t count);
+                       float *restrict momentum, const float *restrict gradient,
+                       float beta, size_t count);
 
 /*
  * x[i] = x[i] - rate * (s + decay * x[i]), where s is +1, -1, or 0 where

@@ -127,8 +127,10 @@ static inline uint32_t mask_count(const struct rank_mask *mask)
 {
     uint32_t count = 0;
 
+    /* Most words are empty, and counting bits may be a call. */
     for (int w = 0; w < MASK_WORDS; w++)
-        count += (uint32_t)__builtin_popcountll(mask->words[w]);
+        if (mask->words[w] != 0)
+            count += (uint32_t)__builtin_popcountll(mask->words[w]);
     return count;
 }
 

@@ -113,15 +113,13 @@ static bool note_fresh(struct tally *t, uint32_t voter, uint64_t sequence)
     return true;
 }
 
-static void open_chunk_add(struct tally *t, uint64_t now_ns, uint32_t voter,
-                           uint64_t sequence)
+static void open_chunk_add(struct tally *t, uint32_t voter, uint64_t sequence)
 {
     struct open_chunk *o = open_at(t, sequence);
     const struct landing *l = landing_at(t, voter, sequence);
 
     if (o->in == 0) {
         o->first = voter;
-        o->first_ns = now_ns;
         o->mixed = false;
     } else if (!call_equal(&landing_at(t, o->first, sequence)->call,
                            &l->call)) {
@@ -158,7 +156,7 @@ enum tally_verdict tally_arrived(struct tally *tally, uint64_t now_ns,
             tally_queue_answer(tally, voter, sequence);
         return TALLY_LATE;
     }
-    open_chunk_add(tally, now_ns, voter, sequence);
+    open_chunk_add(tally, voter, sequence);
     decide_ready(tally, now_ns);
     return TALLY_TAKEN;
 }
@@ -201,7 +199,7 @@ uint64_t tally_deadline(const struct tally *tally)
     if (tally->counting || !tally->run_clock || !open_has(tally, tally->base))
         return UINT64_MAX;
     at = tally->start_ns + tally->config.timeout_ns;
-    if (tally->grace_clock && tally->grace_ns + tally->config.grace_ns < at &&
+    if (tally->quorum_in && tally->grace_ns + tally->config.grace_ns < at &&
         landing_at(tally, open_at(tally, tally->base)->first, tally->base)
                 ->call.coordinates > 0)
         at = tally->grace_ns + tally->config.grace_ns;
@@ -209,6 +207,28 @@ uint64_t tally_deadline(const struct tally *tally)
 }
 
 /* ---- Commands ---- */
+
+/* Whether the result that this put asks for is no longer kept. */
+static bool is_gone(const struct tally *t, const struct landing *l)
+{
+    return decision_at(t, l->sequence)->sequence != l->sequence ||
+           t->base - l->sequence > t->config.kept;
+}
+
+/*
+ * Whether the answer sends the voter on to the next round, while that is still
+ * beyond the window: a put there would be dropped. So the answer waits; the
+ * round under way is decided by its deadline at the latest.
+ */
+static bool must_wait(const struct tally *t, const struct landing *l)
+{
+    const struct decision *d = decision_at(t, l->sequence);
+
+    if (t->run_left < t->config.window)
+        return false;
+    return is_gone(t, l) ||
+           (d->status == STATUS_OK && !call_equal(&d->call, &l->call));
+}
 
 static void describe_gone(const struct tally *t, const struct landing *l,
                           struct tally_command *command)
@@ -263,7 +283,7 @@ static void describe_answer(const struct tally *t, const struct answer *a,
                 .kind = HEADER_RESULT,
             },
     };
-    if (d->sequence != l->sequence || t->base - l->sequence > t->config.kept)
+    if (is_gone(t, l))
         describe_gone(t, l, command);
     else
         describe_result(t, l, d, command);
@@ -271,7 +291,7 @@ static void describe_answer(const struct tally *t, const struct answer *a,
 
 bool tally_next(struct tally *tally, struct tally_command *command)
 {
-    while (tally->queue_count > 0) {
+    for (uint32_t left = tally->queue_count; left > 0; left--) {
         const struct answer a = tally->queue[tally->queue_head];
         struct landing *l = landing_at(tally, a.voter, a.slot);
 
@@ -281,6 +301,10 @@ bool tally_next(struct tally *tally, struct tally_command *command)
         /* Gone, or put again for a chunk that is not decided yet. */
         if (tally->voters[a.voter].lost || !l->in || l->sequence >= tally->base)
             continue;
+        if (must_wait(tally, l)) {
+            tally_queue_answer(tally, a.voter, l->sequence);
+            continue;
+        }
         describe_answer(tally, &a, command);
         l->in = false;
         return true;

@@ -23,7 +23,8 @@ struct tally_config {
     uint32_t quorum; /* 0: all ranks, and any loss is an error; else more than
                         half of the ranks */
     uint32_t epoch;
-    uint64_t timeout_ns; /* of a round, from its first put */
+    uint64_t timeout_ns; /* of a round, from its first put, or from the end of
+                            the round before if that is later */
     uint64_t grace_ns;   /* after a quorum is in */
 };
 

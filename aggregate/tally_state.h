@@ -22,10 +22,9 @@ struct voter {
 
 /* An undecided sequence. */
 struct open_chunk {
-    uint64_t first_ns; /* when its first put arrived */
-    uint32_t in;       /* puts of live ranks */
-    uint32_t first;    /* whose put came first */
-    bool mixed;        /* not all calls are equal */
+    uint32_t in;    /* puts of live ranks */
+    uint32_t first; /* whose put came first */
+    bool mixed;     /* not all calls are equal */
 };
 
 /* A decided one. */
@@ -53,9 +52,12 @@ struct tally {
     /* The run: the sequences from base on that belong to one round. */
     uint64_t run_round;
     uint64_t run_left; /* sequences from base on; 0: a new run begins */
+    bool run_failed;   /* the decision before base failed */
     bool run_clock;    /* start_ns is set */
-    uint64_t start_ns; /* of the round's deadline */
+    uint64_t start_ns; /* of the round's deadline: when its first put is in and
+                          the round before is decided */
     bool grace_clock;  /* grace_ns is set */
+    bool quorum_in;    /* base has its quorum, and waits for the others */
     uint64_t grace_ns; /* when the grace clock started */
 
     struct voter *voters;       /* [ranks] */
