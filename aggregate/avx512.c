@@ -172,12 +172,13 @@ ALWAYS void apply_words(enum sign_type type, char *restrict at,
 
 ALWAYS void apply(enum sign_type type, void *restrict values,
                   const uint64_t *restrict signs,
-                  const uint64_t *restrict zeros, float scale, size_t count)
+                  const uint64_t *restrict zeros, float scale, size_t count,
+                  bool far)
 {
     const size_t words = count / WORD_COORDINATES;
-    const size_t bytes = count / lanes_of(type) * REGISTER_BYTES;
 
-    if (signs_far(values, bytes, REGISTER_BYTES))
+    /* Stores around the caches take whole aligned registers. */
+    if (far && (uintptr_t)values % REGISTER_BYTES == 0)
         apply_words(type, values, signs, zeros, scale, words, true);
     else
         apply_words(type, values, signs, zeros, scale, words, false);
@@ -304,33 +305,33 @@ static void pack_marks_float64_avx512(uint64_t *restrict signs,
 static void apply_float32_avx512(void *restrict values,
                                  const uint64_t *restrict signs,
                                  const uint64_t *restrict zeros, float scale,
-                                 size_t count)
+                                 size_t count, bool far)
 {
-    apply(TYPE_FLOAT32, values, signs, zeros, scale, count);
+    apply(TYPE_FLOAT32, values, signs, zeros, scale, count, far);
 }
 
 static void apply_float16_avx512(void *restrict values,
                                  const uint64_t *restrict signs,
                                  const uint64_t *restrict zeros, float scale,
-                                 size_t count)
+                                 size_t count, bool far)
 {
-    apply(TYPE_FLOAT16, values, signs, zeros, scale, count);
+    apply(TYPE_FLOAT16, values, signs, zeros, scale, count, far);
 }
 
 static void apply_bfloat16_avx512(void *restrict values,
                                   const uint64_t *restrict signs,
                                   const uint64_t *restrict zeros, float scale,
-                                  size_t count)
+                                  size_t count, bool far)
 {
-    apply(TYPE_BFLOAT16, values, signs, zeros, scale, count);
+    apply(TYPE_BFLOAT16, values, signs, zeros, scale, count, far);
 }
 
 static void apply_float64_avx512(void *restrict values,
                                  const uint64_t *restrict signs,
                                  const uint64_t *restrict zeros, float scale,
-                                 size_t count)
+                                 size_t count, bool far)
 {
-    apply(TYPE_FLOAT64, values, signs, zeros, scale, count);
+    apply(TYPE_FLOAT64, values, signs, zeros, scale, count, far);
 }
 
 /* Unlike raw CPUID, this also asks whether the OS saves the registers. */

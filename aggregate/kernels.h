@@ -93,11 +93,12 @@ typedef void vote_fn(const struct vote *vote);
  * `zeros` is given and its bit is 1, +0. For TYPE_SIGNS copies the words
  * (scale and zeros are ignored) and clears the bits behind the last
  * coordinate. `signs` and `zeros` may be written by a peer: each word is
- * loaded once.
+ * loaded once. `far` says that the values are part of an output that is larger
+ * than the caches: they are stored around them where that is possible.
  */
 typedef void apply_fn(void *restrict values, const uint64_t *restrict signs,
-                      const uint64_t *restrict zeros, float scale,
-                      size_t count);
+                      const uint64_t *restrict zeros, float scale, size_t count,
+                      bool far);
 
 /*
  * momentum[i] = (1 - beta) * gradient[i] + beta * momentum[i], in exactly this

@@ -67,32 +67,36 @@ static void pack_marks_float64_portable(uint64_t *restrict signs,
 static void apply_float32_portable(void *restrict values,
                                    const uint64_t *restrict signs,
                                    const uint64_t *restrict zeros, float scale,
-                                   size_t count)
+                                   size_t count, bool far)
 {
+    (void)far;
     apply_from(TYPE_FLOAT32, 0, values, signs, zeros, scale, count);
 }
 
 static void apply_float16_portable(void *restrict values,
                                    const uint64_t *restrict signs,
                                    const uint64_t *restrict zeros, float scale,
-                                   size_t count)
+                                   size_t count, bool far)
 {
+    (void)far;
     apply_from(TYPE_FLOAT16, 0, values, signs, zeros, scale, count);
 }
 
 static void apply_bfloat16_portable(void *restrict values,
                                     const uint64_t *restrict signs,
                                     const uint64_t *restrict zeros, float scale,
-                                    size_t count)
+                                    size_t count, bool far)
 {
+    (void)far;
     apply_from(TYPE_BFLOAT16, 0, values, signs, zeros, scale, count);
 }
 
 static void apply_float64_portable(void *restrict values,
                                    const uint64_t *restrict signs,
                                    const uint64_t *restrict zeros, float scale,
-                                   size_t count)
+                                   size_t count, bool far)
 {
+    (void)far;
     apply_from(TYPE_FLOAT64, 0, values, signs, zeros, scale, count);
 }
 

@@ -16,13 +16,6 @@
 
 enum {
     WORD_COORDINATES = 64,
-    /*
-     * From so many bytes on, apply_fn stores around the caches. Measured with
-     * float32: on a Xeon (Emerald Rapids) 24 against 10 GB/s at 64 MiB and 24
-     * against 24 at 32 MiB; below, where the target fits into a cache, such
-     * stores take up to twice as long, on Zen 4 four times.
-     */
-    FAR_BYTES = 32 << 20,
 };
 
 /* A peer may write the word meanwhile; relaxed atomic loads are not repeated.
@@ -177,12 +170,6 @@ static inline uint64_t float16_of(uint32_t bits)
     return sign | (fraction + half - 1 + (fraction >> shift & 1)) >> shift;
 }
 
-/* Whether to store around the caches, which takes whole aligned registers. */
-static inline bool signs_far(const void *values, size_t bytes, size_t aligned)
-{
-    return bytes >= FAR_BYTES && (uintptr_t)values % aligned == 0;
-}
-
 /* The pattern of `scale` in another type. */
 static inline uint64_t pattern_scale(enum sign_type type, float scale)
 {
@@ -252,7 +239,7 @@ static inline __attribute__((always_inline)) void apply_from(
 static inline void signs_apply(void *restrict values,
                                const uint64_t *restrict signs,
                                const uint64_t *restrict zeros, float scale,
-                               size_t count)
+                               size_t count, bool far)
 {
     const size_t whole = count / WORD_COORDINATES;
     const size_t rest = count % WORD_COORDINATES;
@@ -260,6 +247,7 @@ static inline void signs_apply(void *restrict values,
 
     (void)zeros;
     (void)scale;
+    (void)far;
     for (size_t w = 0; w < whole; w++)
         to[w] = signs_load(&signs[w]);
     if (rest != 0)
@@ -269,7 +257,7 @@ static inline void signs_apply(void *restrict values,
 static inline void signs_pack(uint64_t *restrict signs,
                               const void *restrict values, size_t count)
 {
-    signs_apply(signs, values, NULL, 1.0f, count);
+    signs_apply(signs, values, NULL, 1.0f, count, false);
     signs_pad(signs, count);
 }
 

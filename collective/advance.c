@@ -10,82 +10,10 @@
 
 enum {
     EVENTS_MAX = 32,
-    PING_MARGIN_NS = 200000000, /* after which who was asked is missing */
+    STEP_NS = 5000,        /* small chunks go on until then */
+    EARLY_NS = 200000000,  /* before a deadline all are asked who is there */
+    FRESH_NS = 1000000000, /* answers are so old at most */
 };
-
-/* ---- Control ---- */
-
-static void put_control(struct ballot_comm *comm, uint32_t peer,
-                        enum control control)
-{
-    const struct link *link = &comm->links[peer];
-    uint32_t slot = lane_first(comm->settings.window, LANE_CONTROL) + control;
-    struct header header = {
-        .magic = HEADER_MAGIC,
-        .epoch = comm->epoch,
-        .kind = HEADER_CONTROL,
-        .status = comm->failed == 0 ? STATUS_OK : STATUS_DEAD,
-        .rank = RANKS_MAX,
-    };
-    void *place = link_stage(link, slot);
-
-    if (place == NULL)
-        return;
-    /* A rank that has failed says whom it blames. */
-    for (uint32_t r = comm->ranks; comm->failed != 0 && r-- > 0;)
-        if (mask_has(&comm->dead, r))
-            header.rank = r;
-    memcpy(place, &header, sizeof(header));
-    if (link_put(link, slot, sizeof(header)) == 0)
-        comm->control_puts++;
-}
-
-void advance_tell_all(struct ballot_comm *comm, enum control control)
-{
-    for (uint32_t r = 0; r < comm->ranks; r++)
-        if (r != comm->rank)
-            put_control(comm, r, control);
-}
-
-static void goodbye(struct ballot_comm *comm, uint32_t peer,
-                    const struct header *header)
-{
-    mask_set(&comm->departed, peer);
-    if (comm->leaving || comm->failed != 0 || header->status == STATUS_OK ||
-        comm->settings.quorum != 0)
-        return;
-    if (header->rank < comm->ranks && header->rank != comm->rank) {
-        mask_set(&comm->dead, header->rank);
-        report_error(comm,
-                     "rank %u (%s) is gone, as rank %u noticed; this "
-                     "communicator has ended",
-                     header->rank, comm->hosts[header->rank], peer);
-    } else {
-        report_error(comm,
-                     "rank %u (%s) has ended the communicator after an error; "
-                     "see its last error",
-                     peer, comm->hosts[peer]);
-    }
-    advance_fail(comm, -ENOTCONN);
-}
-
-static void control_arrived(struct ballot_comm *comm, const struct event *event,
-                            uint32_t control)
-{
-    struct header header;
-
-    memcpy(&header, event->memory, sizeof(header));
-    if (header.magic != HEADER_MAGIC || header.kind != HEADER_CONTROL ||
-        header.epoch != comm->epoch) {
-        comm->control_dropped++;
-        return;
-    }
-    switch ((enum control)control) {
-    case CONTROL_GOODBYE: goodbye(comm, event->peer, &header); break;
-    case CONTROL_PING: put_control(comm, event->peer, CONTROL_PONG); break;
-    case CONTROL_PONG: mask_set(&comm->ponged, event->peer); break;
-    }
-}
 
 /* ---- Events ---- */
 
@@ -194,9 +122,9 @@ static struct ballot_request *oldest(struct ballot_comm *comm, int state,
     return found;
 }
 
-static void start_requests(struct ballot_comm *comm)
+static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
 {
-    while (atomic_load(&comm->queued) > 0) {
+    while (atomic_load(&comm->queued) > 0 && !comm->holding) {
         struct ballot_request *r;
         int rc = comm->failed;
 
@@ -211,6 +139,7 @@ static void start_requests(struct ballot_comm *comm)
             return; /* rounds are drained, or a fused step is under way */
         pthread_mutex_lock(&comm->queue_lock);
         r->state = REQUEST_ACTIVE;
+        r->begun_ns = now_ns;
         pthread_mutex_unlock(&comm->queue_lock);
         atomic_fetch_sub(&comm->queued, 1);
         comm->active++;
@@ -255,18 +184,49 @@ static void keep_round(struct ballot_comm *comm, const struct majority_end *end)
     comm->rounds++;
 }
 
-static void vote_ended(struct ballot_comm *comm, const struct majority_end *end)
+/* The round's end is the communicator's. */
+static void conclude(struct ballot_comm *comm, const struct majority_end *end)
+{
+    struct ballot_request *r = end->context;
+    int rc = report_end(comm, r, end);
+
+    if (end->status == STATUS_DIFFERS) {
+        comm->farewell = STATUS_DIFFERS;
+        comm->difference = end->difference;
+    }
+    finish(r, rc);
+    advance_fail(comm, rc);
+}
+
+/* A deadline has passed: first it must be known who is there. */
+static void hold(struct ballot_comm *comm, uint64_t now_ns,
+                 const struct majority_end *end)
+{
+    comm->held = *end;
+    comm->holding = true;
+    control_ask(comm, now_ns, now_ns - FRESH_NS);
+}
+
+static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
+                       struct majority_end *end)
 {
     struct ballot_request *r = end->context;
     int rc = 0;
 
+    if (end->status == STATUS_LOST && !end->timed_out)
+        for (uint32_t v = 0; v < comm->ranks; v++)
+            if (!mask_has(&end->every, v))
+                mask_set(&end->missing, v);
+    if (end->status != STATUS_OK &&
+        (comm->settings.quorum == 0 || end->timed_out)) {
+        if (end->status == STATUS_LOST)
+            hold(comm, now_ns, end);
+        else
+            conclude(comm, end);
+        return;
+    }
     if (end->status != STATUS_OK) {
         rc = report_end(comm, r, end);
-        if (comm->settings.quorum == 0 || end->timed_out) {
-            finish(r, rc);
-            advance_fail(comm, rc);
-            return;
-        }
     } else if (r->kind == REQUEST_MAJORITY) {
         keep_round(comm, end);
         if (comm->settings.same_voters != 0 &&
@@ -286,13 +246,14 @@ static void vote_ended(struct ballot_comm *comm, const struct majority_end *end)
     finish(r, rc);
 }
 
-static void take_ends(struct ballot_comm *comm)
+static void take_ends(struct ballot_comm *comm, uint64_t now_ns)
 {
     struct majority_end end;
     struct ballot_request *r;
 
-    while (comm->failed == 0 && majority_ended(comm->majority, &end))
-        vote_ended(comm, &end);
+    while (comm->failed == 0 && !comm->holding &&
+           majority_ended(comm->majority, &end))
+        vote_ended(comm, now_ns, &end);
     r = ring_ended(comm->ring);
     if (r == NULL || comm->failed != 0)
         return;
@@ -308,35 +269,79 @@ static uint64_t timeout_ns(const struct ballot_comm *comm)
     return (uint64_t)comm->settings.timeout_ms * 1000000;
 }
 
-/* A ring that stands still does not say because of whom: all are asked whether
- * they are there, and who does not answer is named. */
+/* When all are asked who is there, for a deadline that passes at `at_ns`. */
+static uint64_t early(const struct ballot_comm *comm, uint64_t at_ns)
+{
+    uint64_t half = timeout_ns(comm) / 2;
+
+    return at_ns - (half < EARLY_NS ? half : EARLY_NS);
+}
+
 static void ring_tick(struct ballot_comm *comm, uint64_t now_ns)
 {
-    uint64_t progress = ring_progress(comm->ring);
+    uint64_t at = ring_progress(comm->ring);
+    struct rank_mask missing = {0};
     struct ballot_request *r;
-    char missing[256];
+    char names[256];
 
-    if (progress == UINT64_MAX || now_ns - progress < timeout_ns(comm)) {
-        comm->ping_ns = 0;
+    if (at == UINT64_MAX)
         return;
-    }
-    if (comm->ping_ns == 0) {
-        comm->ping_ns = now_ns;
-        comm->ponged = (struct rank_mask){0};
-        mask_set(&comm->ponged, comm->rank);
-        advance_tell_all(comm, CONTROL_PING);
-        return;
-    }
-    if (now_ns - comm->ping_ns < PING_MARGIN_NS)
+    at += timeout_ns(comm);
+    if (now_ns >= early(comm, at))
+        control_ask(comm, now_ns, early(comm, at));
+    if (now_ns < at || now_ns < control_answers_ns(comm))
         return;
     r = oldest(comm, REQUEST_ACTIVE, true);
-    if (mask_count(&comm->ponged) == comm->ranks)
-        mask_clear(&comm->ponged, (comm->rank + comm->ranks - 1) % comm->ranks);
-    report_ranks(missing, sizeof(missing), &comm->ponged, comm->ranks, false);
+    mask_set(&missing, (comm->rank + comm->ranks - 1) % comm->ranks);
+    control_blame(comm, &missing);
+    report_ranks(names, sizeof(names), &missing, comm->ranks, true);
     report_error(comm, "%s: nothing moved for %u ms; missing: %s",
                  r == NULL ? "ring" : r->name, comm->settings.timeout_ms,
-                 missing);
+                 names);
     advance_fail(comm, -ETIMEDOUT);
+}
+
+static uint64_t ring_deadline(const struct ballot_comm *comm)
+{
+    uint64_t at = ring_progress(comm->ring), answers;
+
+    if (at == UINT64_MAX)
+        return at;
+    at += timeout_ns(comm);
+    if (comm->asked_ns < early(comm, at))
+        return early(comm, at);
+    answers = control_answers_ns(comm);
+    return answers > at ? answers : at;
+}
+
+/* The votes' own deadlines are the tallies' and the caster's. */
+static void vote_tick(struct ballot_comm *comm, uint64_t now_ns)
+{
+    const struct ballot_request *r = oldest(comm, REQUEST_ACTIVE, false);
+
+    if (r != NULL && !comm->holding) {
+        uint64_t ask = early(comm, r->begun_ns + timeout_ns(comm));
+
+        if (now_ns >= ask)
+            control_ask(comm, now_ns, ask);
+    }
+    if (comm->holding && now_ns >= control_answers_ns(comm)) {
+        control_blame(comm, &comm->held.missing);
+        conclude(comm, &comm->held);
+    }
+}
+
+static uint64_t vote_deadline(struct ballot_comm *comm)
+{
+    const struct ballot_request *r = oldest(comm, REQUEST_ACTIVE, false);
+    uint64_t ask;
+
+    if (comm->holding)
+        return control_answers_ns(comm);
+    if (r == NULL)
+        return UINT64_MAX;
+    ask = early(comm, r->begun_ns + timeout_ns(comm));
+    return comm->asked_ns < ask ? ask : UINT64_MAX;
 }
 
 static void tick(struct ballot_comm *comm, uint64_t now_ns)
@@ -346,10 +351,13 @@ static void tick(struct ballot_comm *comm, uint64_t now_ns)
     if (comm->failed != 0)
         return;
     majority_tick(comm->majority, now_ns);
-    ring_tick(comm, now_ns);
+    if (comm->active > 0) {
+        vote_tick(comm, now_ns);
+        ring_tick(comm, now_ns);
+    }
 }
 
-uint64_t advance_deadline(const struct ballot_comm *comm)
+uint64_t advance_deadline(struct ballot_comm *comm)
 {
     uint64_t at = UINT64_MAX, next;
 
@@ -359,15 +367,23 @@ uint64_t advance_deadline(const struct ballot_comm *comm)
         return at;
     next = majority_deadline(comm->majority);
     at = next < at ? next : at;
-    next = ring_progress(comm->ring);
-    if (next == UINT64_MAX)
+    if (comm->active == 0)
         return at;
-    next = comm->ping_ns == 0 ? next + timeout_ns(comm)
-                              : comm->ping_ns + PING_MARGIN_NS;
+    next = vote_deadline(comm);
+    at = next < at ? next : at;
+    next = ring_deadline(comm);
     return next < at ? next : at;
 }
 
 /* ---- The step ---- */
+
+static bool endpoints_busy(const struct ballot_comm *comm)
+{
+    for (int e = 0; e < comm->endpoints_count; e++)
+        if (comm->transports[e]->busy(comm->endpoints[e]))
+            return true;
+    return false;
+}
 
 /* In finalize: nobody needs us any more, and what we said has left. */
 static void check_left(struct ballot_comm *comm)
@@ -378,22 +394,32 @@ static void check_left(struct ballot_comm *comm)
         if (r != comm->rank && !mask_has(&comm->departed, r) &&
             !comm->links[r].lost)
             return;
-    for (int e = 0; e < comm->endpoints_count; e++)
-        if (comm->transports[e]->busy(comm->endpoints[e]))
-            return;
+    if (endpoints_busy(comm))
+        return;
     atomic_store(&comm->left, true);
     engine_announce();
 }
 
 /* At most one chunk of work, for others first. */
-static bool work(struct ballot_comm *comm, uint64_t now_ns)
+static bool work_once(struct ballot_comm *comm, uint64_t now_ns)
 {
     bool moved = comm->serve != NULL && serve_step(comm->serve, now_ns);
 
     if (!moved && comm->failed == 0)
         moved = majority_step(comm->majority, now_ns) ||
                 start_ring(comm, now_ns) || ring_step(comm->ring, now_ns);
-    take_ends(comm);
+    take_ends(comm, now_ns);
+    return moved;
+}
+
+/* One large chunk of work, or several small ones. */
+static bool work(struct ballot_comm *comm, uint64_t now_ns)
+{
+    bool moved = work_once(comm, now_ns);
+
+    comm->quiet = !moved && !endpoints_busy(comm);
+    while (moved && engine_now() - now_ns < STEP_NS && work_once(comm, now_ns))
+        ;
     return moved;
 }
 
@@ -406,27 +432,27 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
         advance_fail(comm, -ECANCELED);
     }
     moved = take_events(comm, now_ns);
-    start_requests(comm);
-    moved |= work(comm, now_ns);
-    if (moved)
-        return true;
-    /* Only when all that came was seen: after a stop of our own process a
-     * deadline may have passed that others have kept. */
-    tick(comm, now_ns);
-    moved = work(comm, now_ns);
-    if (comm->leaving && !moved)
+    if (atomic_load(&comm->queued) > 0) {
+        start_requests(comm, now_ns);
+        comm->quiet = false;
+    }
+    if (moved || !comm->quiet)
+        moved |= work(comm, now_ns);
+    /* Deadlines only when all that came was seen: after a stop of our own
+     * process one may have passed that others have kept. */
+    if (!moved && now_ns >= advance_deadline(comm)) {
+        tick(comm, now_ns);
+        moved = work(comm, now_ns);
+    }
+    if (!moved && comm->leaving)
         check_left(comm);
     return moved;
 }
 
 bool advance_busy(const struct ballot_comm *comm)
 {
-    if (comm->active > 0 || atomic_load(&comm->queued) > 0)
-        return true;
-    for (int e = 0; e < comm->endpoints_count; e++)
-        if (comm->transports[e]->busy(comm->endpoints[e]))
-            return true;
-    return false;
+    return comm->active > 0 || atomic_load(&comm->queued) > 0 ||
+           endpoints_busy(comm);
 }
 
 void advance_fail(struct ballot_comm *comm, int error)
@@ -440,5 +466,5 @@ void advance_fail(struct ballot_comm *comm, int error)
         if (comm->requests[i].state == REQUEST_ACTIVE)
             finish(&comm->requests[i], error);
     /* In a quorum the others go on without us. */
-    advance_tell_all(comm, CONTROL_GOODBYE);
+    control_tell_all(comm, CONTROL_GOODBYE);
 }

@@ -301,7 +301,7 @@ static int say_goodbye(struct ballot_comm *comm)
     if (comm->failed != 0)
         wait_ms = FLUSH_MS;
     comm->leaving = true;
-    advance_tell_all(comm, CONTROL_GOODBYE);
+    control_tell_all(comm, CONTROL_GOODBYE);
     engine_unlock();
     rc = engine_drive_until(&comm->left, engine_now() + wait_ms * 1000000);
     if (rc == 0 || comm->failed != 0)
@@ -391,7 +391,7 @@ int ballot_comm_stats(const struct ballot_comm *comm,
         .rounds = comm->rounds,
         .puts = served.puts + voted.puts + circled.puts + comm->control_puts,
         .bytes_put = served.bytes_put + voted.bytes_put + circled.bytes_put +
-                     comm->control_puts * LINE_BYTES,
+                     comm->control_bytes,
         .votes_counted = served.votes_counted,
         .votes_late = served.votes_late,
         .dropped = served.dropped + voted.dropped + circled.dropped +

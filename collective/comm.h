@@ -4,7 +4,8 @@
  *
  * Everything in it is under the engine's lock, but for what is marked. The
  * files: env.c what was configured, join.c who is there and over which
- * transport, comm.c life and death, advance.c one step of work, request.c the
+ * transport, comm.c life and death, advance.c one step of work, control.c what
+ * ranks say beside collectives, request.c the
  * public collectives, report.c errors in words.
  */
 #ifndef BALLOT_COLLECTIVE_COMM_H
@@ -86,6 +87,7 @@ struct ballot_request {
     bool circled;   /* RING: its ring operation is complete */
     bool ringing;   /* RING: it was begun */
     uint64_t order; /* of its submission */
+    uint64_t begun_ns;
     int result;
     atomic_bool done; /* read without the lock */
 };
@@ -117,19 +119,26 @@ struct ballot_comm {
     atomic_int queued; /* QUEUED requests */
     uint32_t active;   /* ACTIVE ones */
 
-    uint64_t ping_ns;          /* when the silent were asked; 0: not */
-    struct rank_mask ponged;   /* who answered since */
+    bool quiet;                /* nothing to do until something comes */
+    uint64_t asked_ns;         /* when all were asked who is there; 0: never */
+    struct rank_mask answered; /* who has, since */
+    bool holding;              /* a round has failed; answers are awaited */
+    struct majority_end held;  /* its end */
     struct rank_mask departed; /* said goodbye */
     struct rank_mask dead;
     uint32_t dead_count;
     bool leaving;     /* in finalize: goodbye was said */
     atomic_bool left; /* and all others have said it, or are dead */
 
-    int failed;          /* negative errno: no operation works any more */
-    atomic_bool aborted; /* read and written without the lock */
+    int failed; /* negative errno: no operation works any more */
+    /* What others are told of it, where it is not a death. */
+    enum status farewell;         /* LOST or DIFFERS, else OK */
+    struct rank_mask missing;     /* LOST */
+    struct difference difference; /* DIFFERS */
+    atomic_bool aborted;          /* read and written without the lock */
     struct ballot_round round;
     uint64_t rounds;
-    uint64_t control_puts;
+    uint64_t control_puts, control_bytes;
     uint64_t control_dropped;
     uint64_t strangers; /* of the bootstrap root, if it was here */
 
@@ -155,6 +164,8 @@ void report_debug(enum debug_level level, const char *format, ...)
 void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
                   uint32_t ranks, bool in);
 /* How a round that was not OK ended, as an errno, with the error set. */
+int report_difference(struct ballot_comm *comm, const char *name,
+                      const struct difference *difference);
 int report_end(struct ballot_comm *comm, const struct ballot_request *request,
                const struct majority_end *end);
 
@@ -170,13 +181,24 @@ void join_undo(struct ballot_comm *comm);
 /* Takes what arrived, does at most one chunk of work; false: nothing to do. */
 bool advance_step(struct ballot_comm *comm, uint64_t now_ns);
 /* When something must be done at the latest; UINT64_MAX: never. */
-uint64_t advance_deadline(const struct ballot_comm *comm);
+uint64_t advance_deadline(struct ballot_comm *comm);
 /* Ends every operation with `error`; the error text was set before. */
 void advance_fail(struct ballot_comm *comm, int error);
-/* Puts a control header line to every rank that is there. */
-void advance_tell_all(struct ballot_comm *comm, enum control control);
 /* Whether some operation is under way or queued. */
 bool advance_busy(const struct ballot_comm *comm);
+
+/* ---- control.c ---- */
+
+void control_arrived(struct ballot_comm *comm, const struct event *event,
+                     uint32_t control);
+/* Tells every rank that is there; a goodbye says why we failed, if we have. */
+void control_tell_all(struct ballot_comm *comm, enum control control);
+/* Asks all who is there, unless that was done at or after `since_ns`. */
+void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns);
+/* When all have answered, or who has not is silent. */
+uint64_t control_answers_ns(const struct ballot_comm *comm);
+/* Narrows `missing` to the silent, if some are; others are told of these. */
+void control_blame(struct ballot_comm *comm, struct rank_mask *missing);
 
 /* ---- engine.c ---- */
 

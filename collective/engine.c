@@ -2,15 +2,14 @@
 /*
  * engine.c - the one thread that drives every communicator of the process.
  *
- * Whoever holds the engine's lock drives. A caller that waits takes it and
- * drives itself, so that a small call needs no thread switch; when nothing
- * happens for a while it hands over to the engine thread and sleeps. The thread
- * has three states: awake; asleep (every endpoint is armed, so that peers wake
- * it); and dozing: a caller drove a moment ago and will soon again, so the
- * endpoints are left unarmed and the thread looks again in a millisecond.
+ * Whoever has the driver's role drives: a caller that waits takes it, so that a
+ * small call needs no thread switch, and keeps it when it has to sleep; without
+ * such a caller the engine thread has it. Who sleeps has armed every endpoint
+ * before, so that peers wake it. After a caller has left, the thread dozes for
+ * a moment, for the next call comes soon and should find nothing armed; when
+ * none came in a millisecond, the thread takes over.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,11 +22,12 @@
 #include "comm.h"
 
 enum {
-    DOZE_MS = 1,
-    SPIN_NS = 20000,    /* then yield */
-    YIELD_NS = 200000,  /* then hand over */
-    CROWDED_NS = 50000, /* more ranks than cores: yield at once, then this */
-    THREAD_IDLE_NS = 20000, /* the thread, while a caller waits for it */
+    DOZE_NS = 1000000,
+    SPIN_MOST_NS = 20000, /* then yield */
+    SPIN_PROBE_NS = 1000, /* once in PROBE_EVERY waits at least so long */
+    PROBE_EVERY = 64,
+    YIELD_NS = 200000,  /* then sleep */
+    CROWDED_NS = 50000, /* the same with more ranks than cores */
 };
 
 static struct {
@@ -38,14 +38,18 @@ static struct {
     int bell;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a request is done */
     atomic_int wanting;     /* threads that wait for the lock */
+    bool driven;            /* a caller has the driver's role */
+    pthread_cond_t changed; /* a request is done, or the role is free */
     int sleepers;           /* callers that wait for `changed` */
+    pthread_cond_t freed;   /* the thread is needed */
     struct ballot_comm *comms;
     uint64_t drives; /* by callers */
     bool stop;
-    bool crowded; /* more ranks on this host than cores for them */
-    enum { AWAKE, DOZING, ASLEEP } state;
+    bool asleep;      /* the thread waits in epoll */
+    bool crowded;     /* more ranks on this host than cores for them */
+    uint64_t spin_ns; /* as long as spinning has paid lately */
+    uint64_t waits;
 } engine = {
     .life = PTHREAD_MUTEX_INITIALIZER,
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -81,7 +85,8 @@ static void give_way(void)
     }
 }
 
-void engine_kick(void)
+/* Wakes who sleeps in epoll. */
+static void ring_bell(void)
 {
     uint64_t one = 1;
     ssize_t written = write(engine.bell, &one, sizeof(one));
@@ -90,19 +95,24 @@ void engine_kick(void)
     (void)written;
 }
 
+void engine_kick(void)
+{
+    ring_bell();
+    pthread_cond_signal(&engine.freed);
+}
+
 void engine_announce(void)
 {
     if (engine.sleepers > 0)
         pthread_cond_broadcast(&engine.changed);
 }
 
-static bool drive(void)
+static bool drive(uint64_t now_ns)
 {
-    uint64_t now = engine_now();
     bool moved = false;
 
     for (struct ballot_comm *c = engine.comms; c != NULL; c = c->next)
-        moved |= advance_step(c, now);
+        moved |= advance_step(c, now_ns);
     return moved;
 }
 
@@ -169,60 +179,45 @@ static void drain_bell(void)
     (void)got; /* EAGAIN: it was not rung */
 }
 
-/* Dozing watches only the bell: what arrives is for the caller who drives. */
-static void doze(void)
+static void wait_until(pthread_cond_t *condition, uint64_t deadline_ns)
 {
-    struct pollfd bell = {.fd = engine.bell, .events = POLLIN};
+    struct timespec until = {
+        .tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
+        .tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
+    };
 
-    engine.state = DOZING;
-    pthread_mutex_unlock(&engine.lock);
-    for (;;) {
-        if (poll(&bell, 1, DOZE_MS) > 0) {
-            drain_bell();
-            pthread_mutex_lock(&engine.lock);
-            break;
-        }
-        /* Taken: a caller drives, and there is nothing to do for us. */
-        if (pthread_mutex_trylock(&engine.lock) == 0)
-            break;
-    }
-    engine.state = AWAKE;
+    pthread_cond_timedwait(condition, &engine.lock, &until);
 }
 
-static void sleep_armed(void)
+/* Sleeps until a peer, the bell or a deadline wakes; all must be armed. */
+static void sleep_armed(int most_ms)
 {
     struct epoll_event events[8];
     int timeout = sleep_ms();
 
-    engine.state = ASLEEP;
+    if (most_ms >= 0 && (timeout < 0 || timeout > most_ms))
+        timeout = most_ms;
     pthread_mutex_unlock(&engine.lock);
     epoll_wait(engine.epoll, events, 8, timeout);
-    pthread_mutex_lock(&engine.lock);
-    engine.state = AWAKE;
+    engine_lock();
     drain_bell();
 }
 
 static void *run(void *unused)
 {
-    uint64_t seen = 0, moved_ns = 0;
+    uint64_t seen = 0;
 
     (void)unused;
     pthread_mutex_lock(&engine.lock);
     while (!engine.stop) {
         give_way();
-        if (drive()) {
-            moved_ns = engine_now();
-            continue;
-        }
-        if (engine.sleepers > 0 && engine_now() - moved_ns < THREAD_IDLE_NS) {
-            pthread_mutex_unlock(&engine.lock);
-            sched_yield();
-            pthread_mutex_lock(&engine.lock);
-        } else if (engine.drives != seen && !outstanding()) {
+        if (engine.driven || (engine.drives != seen && !outstanding())) {
             seen = engine.drives;
-            doze();
-        } else if (arm_all()) {
-            sleep_armed();
+            wait_until(&engine.freed, engine_now() + DOZE_NS);
+        } else if (!drive(engine_now()) && !engine.driven && arm_all()) {
+            engine.asleep = true;
+            sleep_armed(-1);
+            engine.asleep = false;
         }
     }
     pthread_mutex_unlock(&engine.lock);
@@ -266,10 +261,12 @@ static int start(void)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&engine.changed, &attributes);
+    pthread_cond_init(&engine.freed, &attributes);
     pthread_condattr_destroy(&attributes);
     rc = start_thread();
     if (rc == 0)
         return 0;
+    pthread_cond_destroy(&engine.freed);
     pthread_cond_destroy(&engine.changed);
 close_bell:
     close(engine.bell);
@@ -285,6 +282,7 @@ static void stop(void)
     engine_unlock();
     engine_kick();
     pthread_join(engine.thread, NULL);
+    pthread_cond_destroy(&engine.freed);
     pthread_cond_destroy(&engine.changed);
     close(engine.bell);
     close(engine.epoll);
@@ -351,28 +349,13 @@ void engine_detach(struct ballot_comm *comm)
 
 /* ---- Callers ---- */
 
-/* Sleeps until a request is done somewhere; the thread drives meanwhile. */
-static void hand_over(uint64_t deadline_ns)
-{
-    struct timespec until = {
-        .tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
-        .tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
-    };
-
-    engine.sleepers++;
-    if (engine.state != AWAKE)
-        engine_kick();
-    pthread_cond_timedwait(&engine.changed, &engine.lock, &until);
-    engine.sleepers--;
-}
-
-/* Nothing moved since `idle_ns`: wait a little, but not with the lock if
- * somebody wants it. False when it is time to hand over. */
+/* Nothing moved for `idle_ns`: waits a little, and not with the lock if that
+ * may keep somebody. False when it is time to sleep. */
 static bool linger(uint64_t idle_ns)
 {
     if (idle_ns > (engine.crowded ? CROWDED_NS : YIELD_NS))
         return false;
-    if (engine.crowded || idle_ns > SPIN_NS) {
+    if (idle_ns > engine.spin_ns) {
         pthread_mutex_unlock(&engine.lock);
         sched_yield();
         engine_lock();
@@ -382,36 +365,90 @@ static bool linger(uint64_t idle_ns)
     return true;
 }
 
-int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
+/*
+ * A wait is over. What came while we spun came from another core: spinning
+ * pays. What came only when we yielded may have needed our core: then we were
+ * in its way.
+ */
+static void learn_spin(uint64_t idle_ns)
 {
-    uint64_t now, moved_ns = 0;
-    int rc = 0;
+    if (idle_ns <= engine.spin_ns)
+        engine.spin_ns += engine.spin_ns + SPIN_PROBE_NS;
+    else
+        engine.spin_ns /= 2;
+    if (++engine.waits % PROBE_EVERY == 0 && engine.spin_ns < SPIN_PROBE_NS)
+        engine.spin_ns = SPIN_PROBE_NS;
+    if (engine.spin_ns > SPIN_MOST_NS)
+        engine.spin_ns = SPIN_MOST_NS;
+}
 
-    engine_lock();
-    /* It would wake for everything that arrives for us. */
-    if (engine.state == ASLEEP)
-        engine_kick();
+static int milliseconds(uint64_t ns)
+{
+    enum { MOST = 60000 };
+
+    return ns >= MOST * UINT64_C(1000000) ? MOST : (int)(ns / 1000000 + 1);
+}
+
+/* With the driver's role: until *done or the deadline. */
+static int drive_until(atomic_bool *done, uint64_t deadline_ns)
+{
+    uint64_t now, since_ns = 0; /* when nothing moved first; 0: it did */
+
     while (!atomic_load(done)) {
-        if (drive()) {
-            moved_ns = 0;
+        now = engine_now();
+        if (drive(now)) {
+            if (since_ns != 0)
+                learn_spin(now - since_ns);
+            since_ns = 0;
             give_way();
             continue;
         }
-        now = engine_now();
-        if (now >= deadline_ns) {
-            rc = -ETIMEDOUT;
-            break;
-        }
-        if (moved_ns == 0)
-            moved_ns = now;
-        if (!linger(now - moved_ns)) {
-            hand_over(deadline_ns);
-            moved_ns = 0;
+        if (now >= deadline_ns)
+            return -ETIMEDOUT;
+        if (since_ns == 0)
+            since_ns = now;
+        if (!linger(now - since_ns) && arm_all()) {
+            sleep_armed(milliseconds(deadline_ns - now));
+            since_ns = 0;
         }
     }
+    return 0;
+}
+
+/* Who comes next: another caller that waits, or the thread if it must. */
+static void give_role(void)
+{
+    engine.driven = false;
     engine.drives++;
-    if (engine.state == DOZING && outstanding())
-        engine_kick();
+    if (engine.sleepers > 0)
+        pthread_cond_broadcast(&engine.changed);
+    else if (outstanding())
+        pthread_cond_signal(&engine.freed);
+}
+
+int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
+{
+    int rc = 0;
+
+    engine_lock();
+    while (!atomic_load(done) && rc == 0) {
+        if (engine.driven) {
+            engine.sleepers++;
+            wait_until(&engine.changed, deadline_ns);
+            engine.sleepers--;
+            if (engine_now() >= deadline_ns)
+                rc = -ETIMEDOUT;
+            continue;
+        }
+        engine.driven = true;
+        /* The thread would wake for everything that arrives for us. */
+        if (engine.asleep)
+            ring_bell();
+        rc = drive_until(done, deadline_ns);
+        give_role();
+    }
+    if (atomic_load(done))
+        rc = 0;
     engine_unlock();
     return rc;
 }

@@ -174,9 +174,8 @@ static void describe_call(char *text, size_t text_bytes,
         snprintf(text + used, text_bytes - used, " from rank %u", call->detail);
 }
 
-static int report_difference(struct ballot_comm *comm,
-                             const struct ballot_request *request,
-                             const struct difference *difference)
+int report_difference(struct ballot_comm *comm, const char *name,
+                      const struct difference *difference)
 {
     char calls[2][96];
     uint32_t a = difference->rank[0], b = difference->rank[1];
@@ -185,7 +184,7 @@ static int report_difference(struct ballot_comm *comm,
     describe_call(calls[1], sizeof(calls[1]), &difference->call[1]);
     report_error(comm,
                  "%s: ranks disagree: rank %u called %s, rank %u called %s",
-                 request->name, a, calls[0], b, calls[1]);
+                 name, a, calls[0], b, calls[1]);
     return -EPROTO;
 }
 
@@ -196,7 +195,7 @@ int report_end(struct ballot_comm *comm, const struct ballot_request *request,
 
     switch (end->status) {
     case STATUS_DIFFERS:
-        return report_difference(comm, request, &end->difference);
+        return report_difference(comm, request->name, &end->difference);
     case STATUS_GONE:
         report_error(comm,
                      "%s: round %llu is so old that its result is gone; take "
@@ -212,10 +211,7 @@ int report_end(struct ballot_comm *comm, const struct ballot_request *request,
     case STATUS_LOST:
     default: break;
     }
-    if (end->timed_out)
-        report_ranks(ranks, sizeof(ranks), &end->missing, comm->ranks, true);
-    else
-        report_ranks(ranks, sizeof(ranks), &end->every, comm->ranks, false);
+    report_ranks(ranks, sizeof(ranks), &end->missing, comm->ranks, true);
     report_error(comm, "%s: round %llu: %u ms have passed; missing: %s%s",
                  request->name, (unsigned long long)end->round,
                  comm->settings.timeout_ms, ranks,

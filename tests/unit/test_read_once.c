@@ -189,7 +189,8 @@ static void test_apply_reads_slots_once(void **state)
             if (!k->supported())
                 continue;
             watch();
-            k->apply[type](values, signs, zeroed ? zeros : NULL, 1.0f, COUNT);
+            k->apply[type](values, signs, zeroed ? zeros : NULL, 1.0f, COUNT,
+                           true);
             watch_end();
             check_rows(k->name, "apply", 1, 0, zeroed ? 2 : 1);
         }

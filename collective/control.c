@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.c - what ranks say beside collectives: goodbye, and who is there.
+ *
+ * A rank that fails tells all others why, so that those who did not see it
+ * return the same error. A deadline that passes does not say because of whom:
+ * who waits for a stopped rank in an earlier call looks just as absent here. So
+ * all ranks are asked, and who does not answer is blamed first.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "comm.h"
+
+enum { ANSWER_NS = 200000000 }; /* after which who was asked is missing */
+
+/* What follows the header line of a goodbye after an error. */
+union reason {
+    struct rank_mask missing;     /* STATUS_LOST */
+    struct difference difference; /* STATUS_DIFFERS */
+};
+_Static_assert(sizeof(union reason) == 2 * LINE_BYTES,
+               "every slot has room for a difference");
+
+static uint32_t first_dead(const struct ballot_comm *comm)
+{
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        if (mask_has(&comm->dead, r))
+            return r;
+    return RANKS_MAX;
+}
+
+static void put_control(struct ballot_comm *comm, uint32_t peer,
+                        enum control control)
+{
+    const struct link *link = &comm->links[peer];
+    uint32_t slot = lane_first(comm->settings.window, LANE_CONTROL) + control;
+    struct header header = {
+        .magic = HEADER_MAGIC,
+        .epoch = comm->epoch,
+        .kind = HEADER_CONTROL,
+        .status = STATUS_OK,
+    };
+    union reason reason = {.missing = {{0}}};
+    uint8_t *place = link_stage(link, slot);
+    uint32_t bytes = LINE_BYTES + sizeof(reason);
+
+    if (place == NULL)
+        return;
+    if (comm->failed != 0) {
+        header.status = STATUS_DEAD;
+        header.rank = first_dead(comm);
+        if (comm->farewell != STATUS_OK)
+            header.status = (uint8_t)comm->farewell;
+        if (comm->farewell == STATUS_LOST)
+            reason.missing = comm->missing;
+        if (comm->farewell == STATUS_DIFFERS)
+            reason.difference = comm->difference;
+    }
+    memcpy(place, &header, sizeof(header));
+    memcpy(place + LINE_BYTES, &reason, sizeof(reason));
+    if (link_put(link, slot, bytes) < 0)
+        return;
+    comm->control_puts++;
+    comm->control_bytes += bytes;
+}
+
+void control_tell_all(struct ballot_comm *comm, enum control control)
+{
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        if (r != comm->rank)
+            put_control(comm, r, control);
+}
+
+/* ---- Goodbye ---- */
+
+static int hear_dead(struct ballot_comm *comm, uint32_t peer, uint32_t rank)
+{
+    if (rank < comm->ranks && rank != comm->rank) {
+        mask_set(&comm->dead, rank);
+        report_error(comm,
+                     "rank %u (%s) is gone, as rank %u noticed; this "
+                     "communicator has ended",
+                     rank, comm->hosts[rank], peer);
+    } else {
+        report_error(comm,
+                     "rank %u (%s) has ended the communicator after an error; "
+                     "see its last error",
+                     peer, comm->hosts[peer]);
+    }
+    return -ENOTCONN;
+}
+
+static int hear_missing(struct ballot_comm *comm, uint32_t peer,
+                        const struct rank_mask *missing)
+{
+    char ranks[256];
+
+    comm->farewell = STATUS_LOST;
+    comm->missing = *missing;
+    report_ranks(ranks, sizeof(ranks), missing, comm->ranks, true);
+    report_error(comm, "%u ms have passed, as rank %u noticed; missing: %s",
+                 comm->settings.timeout_ms, peer, ranks);
+    return -ETIMEDOUT;
+}
+
+static void goodbye(struct ballot_comm *comm, const struct event *event,
+                    const struct header *header)
+{
+    union reason reason;
+    int rc;
+
+    mask_set(&comm->departed, event->peer);
+    if (comm->leaving || comm->failed != 0 || header->status == STATUS_OK ||
+        comm->settings.quorum != 0)
+        return;
+    memcpy(&reason, (const uint8_t *)event->memory + LINE_BYTES,
+           sizeof(reason));
+    if (header->status == STATUS_LOST)
+        rc = hear_missing(comm, event->peer, &reason.missing);
+    else if (header->status == STATUS_DIFFERS)
+        rc = report_difference(comm, "a call", &reason.difference);
+    else
+        rc = hear_dead(comm, event->peer, header->rank);
+    advance_fail(comm, rc);
+}
+
+void control_arrived(struct ballot_comm *comm, const struct event *event,
+                     uint32_t control)
+{
+    struct header header;
+
+    memcpy(&header, event->memory, sizeof(header));
+    if (header.magic != HEADER_MAGIC || header.kind != HEADER_CONTROL ||
+        header.epoch != comm->epoch ||
+        event->bytes != LINE_BYTES + sizeof(union reason)) {
+        comm->control_dropped++;
+        return;
+    }
+    switch ((enum control)control) {
+    case CONTROL_GOODBYE: goodbye(comm, event, &header); break;
+    case CONTROL_PING: put_control(comm, event->peer, CONTROL_PONG); break;
+    case CONTROL_PONG: mask_set(&comm->answered, event->peer); break;
+    }
+}
+
+/* ---- Who is there ---- */
+
+void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns)
+{
+    if (comm->asked_ns != 0 && comm->asked_ns >= since_ns)
+        return;
+    comm->asked_ns = now_ns;
+    comm->answered = (struct rank_mask){0};
+    mask_set(&comm->answered, comm->rank);
+    control_tell_all(comm, CONTROL_PING);
+}
+
+uint64_t control_answers_ns(const struct ballot_comm *comm)
+{
+    return mask_count(&comm->answered) == comm->ranks
+               ? comm->asked_ns
+               : comm->asked_ns + ANSWER_NS;
+}
+
+void control_blame(struct ballot_comm *comm, struct rank_mask *missing)
+{
+    struct rank_mask silent = {0}, both = {0};
+
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        if (!mask_has(&comm->answered, r)) {
+            mask_set(&silent, r);
+            if (mask_has(missing, r))
+                mask_set(&both, r);
+        }
+    if (mask_count(&both) > 0)
+        *missing = both;
+    else if (mask_count(&silent) > 0)
+        *missing = silent;
+    comm->farewell = STATUS_LOST;
+    comm->missing = *missing;
+}
