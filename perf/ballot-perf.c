@@ -53,6 +53,7 @@ int main(int count, char **arguments)
         .ranks = options.ranks,
         .timeout_ms = options.timeout_ms,
         .grace_ms = LAUNCH_GRACE_MS,
+        .bound = options.bound,
         .body = run_rank,
         .context = &options,
     });

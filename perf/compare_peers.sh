@@ -70,6 +70,11 @@ else
     gloo_iterations=3
 fi
 
+read -r load _ < /proc/loadavg
+if [ "${load%.*}" -ge 1 ]; then
+    say "the machine is busy (load $load): the times will be too long"
+fi
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/compare-peers-XXXXXX")
 net=ballot-$$ # prefix of the namespaces
 hosts=4

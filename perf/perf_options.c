@@ -16,6 +16,7 @@
 
 enum {
     OPTION_RANKS = 256,
+    OPTION_BIND,
     OPTION_TRANSPORT,
     OPTION_SERVERS,
     OPTION_JSON,
@@ -47,6 +48,8 @@ static const char help[] =
     "      --ranks N            start N processes on this host; without it,\n"
     "                           a launcher has: ballot-run -n 4 ballot-perf "
     "...\n"
+    "      --bind core|none     with --ranks: each to a core of its own, if\n"
+    "                           there are enough (core)\n"
     "      --transport shm|tcp  sets BALLOT_TRANSPORT\n"
     "      --servers ranks|root sets BALLOT_SERVERS\n"
     "      --json               write JSON in place of the table\n"
@@ -85,6 +88,7 @@ static const struct option long_options[] = {
     {"output_file", required_argument, NULL, 'J'},
     {"timeout", required_argument, NULL, 'T'},
     {"ranks", required_argument, NULL, OPTION_RANKS},
+    {"bind", required_argument, NULL, OPTION_BIND},
     {"transport", required_argument, NULL, OPTION_TRANSPORT},
     {"servers", required_argument, NULL, OPTION_SERVERS},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -197,6 +201,8 @@ static const char *parse_option(struct perf_options *o, int option)
     case OPTION_RANKS:
         return unless(launch_count(optarg, 1, BALLOT_RANKS_MAX, &o->ranks),
                       "1 to 1024");
+    case OPTION_BIND:
+        return unless(launch_binding(optarg, &o->bound), "core or none");
     case OPTION_TRANSPORT:
         return unless(set_variable("BALLOT_TRANSPORT", "shm", "tcp"),
                       "shm or tcp");
@@ -324,6 +330,7 @@ int perf_options_parse(struct perf_options *options, int count,
     int option;
 
     *options = (struct perf_options){
+        .bound = true,
         .least_bytes = 32 << 20,
         .most_bytes = 32 << 20,
         .step_bytes = 1 << 20,

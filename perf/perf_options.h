@@ -35,6 +35,7 @@ struct perf_options {
     uint32_t ops;   /* bit o: enum ballot_op o */
     uint32_t types; /* bit t: enum ballot_type t */
     int ranks;      /* processes to start; 0: a launcher did */
+    bool bound;     /* each of them to a core of its own */
     uint32_t timeout_ms;
     bool json; /* to stdout, in place of the table */
     const char *json_file;

@@ -21,6 +21,8 @@ static const char help[] =
     "                      then SIGTERM, and as long again, then SIGKILL\n"
     "  -k, --key-file F    the job's key; default: a random one, in a file\n"
     "                      that is removed at the end\n"
+    "  -b, --bind core     each rank to a core of its own, if there are\n"
+    "                      enough; none (default): wherever it runs\n"
     "  -h, --help          print this\n"
     "      --version       print the version\n"
     "\n"
@@ -89,6 +91,11 @@ static int parse_option(struct launch *launch, int option, int *code)
             usage_error("bad grace", optarg, "give seconds, as in --grace 5");
         return 1;
     case 'k': launch->key_file = optarg; return 0;
+    case 'b':
+        if (launch_binding(optarg, &launch->bound))
+            return 0;
+        *code = usage_error("bad binding", optarg, "give core or none");
+        return 1;
     case 'h':
         fputs(help, stdout);
         *code = 0;
@@ -111,6 +118,7 @@ int main(int count, char **arguments)
         {"timeout", required_argument, NULL, 't'},
         {"grace", required_argument, NULL, 'g'},
         {"key-file", required_argument, NULL, 'k'},
+        {"bind", required_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {0},
@@ -124,7 +132,7 @@ int main(int count, char **arguments)
     int option, code;
 
     /* The + ends our options at the program: what follows is its own. */
-    while ((option = getopt_long(count, arguments, "+n:t:g:k:h", options,
+    while ((option = getopt_long(count, arguments, "+n:t:g:k:b:h", options,
                                  NULL)) != -1)
         if (parse_option(&launch, option, &code) != 0)
             return code;

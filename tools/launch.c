@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,22 @@ static void forget_job(const struct job *job)
     close(job->signals);
 }
 
+/* Keeps the rank on the core that is its own, where each can have one. */
+static void bind_rank(int rank, int ranks)
+{
+    cpu_set_t cores, own;
+    int seen = 0;
+
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 ||
+        CPU_COUNT(&cores) < ranks)
+        return;
+    CPU_ZERO(&own);
+    for (size_t core = 0; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, &cores) && seen++ == rank)
+            CPU_SET(core, &own);
+    sched_setaffinity(0, sizeof(own), &own);
+}
+
 /* Runs in the new process; never returns. */
 static void become_rank(struct job *job, int rank, pid_t parent, const int *out,
                         const int *err)
@@ -155,6 +172,8 @@ static void become_rank(struct job *job, int rank, pid_t parent, const int *out,
     sigprocmask(SIG_SETMASK, &job->mask_before, NULL);
     setrlimit(RLIMIT_NOFILE, &job->files_before);
     launch_room_export(&job->room, rank, launch->ranks);
+    if (launch->bound)
+        bind_rank(rank, launch->ranks);
     exit(launch->body(launch->context));
 }
 

@@ -21,6 +21,8 @@ struct launch {
     const char *program;  /* whose messages these are */
     int ranks;            /* 1..BALLOT_RANKS_MAX */
     bool prefixed;        /* each line of output starts with "[rank] " */
+    bool bound;           /* each rank to a core of its own, if there are
+                             enough */
     uint32_t timeout_ms;  /* of the whole job; 0: none */
     uint32_t grace_ms;    /* for the others after one failed, then SIGTERM,
                              and once more the same until SIGKILL */
@@ -39,6 +41,9 @@ struct launch {
  * when the job could not be started; all but 0 have been explained on stderr.
  */
 int launch_run(const struct launch *launch);
+
+/* "core" and "none" as on the command line; false for other words. */
+bool launch_binding(const char *text, bool *bound);
 
 /* Numbers on the command line: each is false, and leaves its result alone,
  * when `text` is no such number. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * launch_arguments.c - numbers on a launcher's command line.
+ * launch_arguments.c - numbers and words on a launcher's command line.
  */
 #include "launch.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SECONDS_MAX = 1000000 };
 
@@ -33,5 +34,13 @@ bool launch_count(const char *text, int least, int most, int *count)
         value > most)
         return false;
     *count = (int)value;
+    return true;
+}
+
+bool launch_binding(const char *text, bool *bound)
+{
+    if (strcmp(text, "core") != 0 && strcmp(text, "none") != 0)
+        return false;
+    *bound = strcmp(text, "core") == 0;
     return true;
 }

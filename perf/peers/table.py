@@ -6,7 +6,7 @@
 
 A line of RESULTS.tsv is one run: case, program, transport, microseconds a call,
 bytes that each rank has to send for it. The program "floor" is no program, but
-the time in which the case's ranks read their input and write their output once.
+the time in which 4 processes at once read the floats and write them once.
 """
 
 import json
@@ -39,12 +39,17 @@ def limit_of(case, transport, us, wire, floor_us):
     """What bounds a row, with how near it is to the bound."""
     if case == "small":
         return "latency of one exchange"
+    memory = "no floor was measured"
+    if floor_us is not None:
+        memory = f"{us / floor_us:.1f} x reading and writing the floats once"
     if case == "hosts":
         share = wire / us / LINK_BYTES_PER_US
-        return f"link: {share:.0%} of 1 Gbit/s each way"
-    memory = f"{us / floor_us:.1f} x reading and writing the floats once"
+        link = f"link {share:.0%} busy"
+        if share >= 0.5:
+            return link
+        return f"cores, which all hosts share here: {memory}; {link}"
     if transport == "tcp":
-        return f"loopback: {wire / us / 1e3:.2f} GB/s a rank; {memory}"
+        return f"loopback at {wire / us / 1e3:.2f} GB/s a rank; {memory}"
     return f"memory: {memory}"
 
 
@@ -54,8 +59,7 @@ def summarise(runs):
         if program == "floor":
             continue
         us = statistics.median(times)
-        floor = runs.get((case, "floor", transport)) or runs.get(
-            (case, "floor", "shm"))
+        floor = runs.get(("large", "floor", transport))
         own = runs.get((case, "ballot majority", transport))
         rows.append({
             "case": case, "program": program, "transport": transport,
