@@ -317,13 +317,18 @@ static void *tcp_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
     return tcp_staging(endpoint, link, slot);
 }
 
-static void send_frames(struct endpoint *endpoint, struct tcp_link *link,
-                        bool now)
+static void send_frames(struct endpoint *endpoint, struct tcp_link *link)
 {
     switch (endpoint->engine) {
-    case TCP_URING: uring_send(endpoint, link, now); break;
+    case TCP_URING: uring_send(endpoint, link); break;
     case TCP_EPOLL: epoll_send(endpoint, link); break;
     }
+}
+
+static void flush(struct endpoint *endpoint)
+{
+    if (endpoint->engine == TCP_URING)
+        uring_flush(endpoint);
 }
 
 static int tcp_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
@@ -338,8 +343,14 @@ static int tcp_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     if (link->leaving[slot])
         return -EBUSY;
     tcp_enqueue(endpoint, link, slot, bytes);
-    if (link->frames_count == 1)
-        send_frames(endpoint, link, bytes <= SMALL_BYTES);
+    /* Large frames that leave together cost far less than one by one; a small
+     * one is awaited. */
+    if (bytes > SMALL_BYTES || link->frames_count > 1) {
+        tcp_ready(endpoint, link);
+        return 0;
+    }
+    send_frames(endpoint, link);
+    flush(endpoint);
     return 0;
 }
 
@@ -402,7 +413,7 @@ static int take_turn(struct endpoint *endpoint, struct tcp_link *link,
     }
     if (link->descriptor < 0)
         return count;
-    send_frames(endpoint, link, false);
+    send_frames(endpoint, link);
     if (link->more || link->readable)
         tcp_ready(endpoint, link);
     return count;
@@ -427,8 +438,9 @@ static int tcp_poll(struct endpoint *endpoint, struct event *events, int max)
     for (uint32_t i = 0; i < turns; i++) {
         uint32_t at = (endpoint->ready_first + i) % endpoint->config.ranks;
 
-        send_frames(endpoint, endpoint->links[endpoint->ready[at]], false);
+        send_frames(endpoint, endpoint->links[endpoint->ready[at]]);
     }
+    flush(endpoint);
     return count;
 }
 

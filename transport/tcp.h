@@ -27,7 +27,7 @@ enum {
     RECEIVE_BYTES = 4096,     /* private buffer of a link, for headers and small
                                  payloads; the rest goes straight to the slot */
     GATHER_FRAMES = 8,        /* sent by one system call */
-    SMALL_BYTES = 4096,       /* a put that leaves without waiting for poll() */
+    SMALL_BYTES = 4096,       /* a put that does not wait for the next poll() */
 };
 
 struct tcp_frame {
@@ -156,8 +156,9 @@ int uring_add(struct endpoint *endpoint, struct tcp_link *link);
 void uring_cut(struct endpoint *endpoint, struct tcp_link *link);
 void uring_collect(struct endpoint *endpoint);
 void uring_receive(struct endpoint *endpoint, struct tcp_link *link);
-/* `now`: does not leave it to the next poll. */
-void uring_send(struct endpoint *endpoint, struct tcp_link *link, bool now);
+void uring_send(struct endpoint *endpoint, struct tcp_link *link);
+/* Submits sends that uring_send() has prepared. */
+void uring_flush(struct endpoint *endpoint);
 int uring_arm(struct endpoint *endpoint);
 
 #endif

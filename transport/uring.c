@@ -4,19 +4,26 @@
  *
  * Each link has at most one send and one receive under way: that keeps the
  * order of its bytes, and the completion queue has room for all of them, so no
- * peer can overrun it. Completions cost no system call to see; requests gather
- * in the submission queue until the next poll, except for small puts.
+ * peer can overrun it. Completions cost no system call to see. Sends of one
+ * poll are submitted together at its end, receives with them or with the next.
  *
- * Any thread may drive an endpoint, and the kernel ties a request to the thread
- * that submitted it. So there is neither DEFER_TASKRUN nor COOP_TASKRUN: with
- * them, what arrives for a request of a thread that went back to its own work
- * would wait until that thread enters the kernel again. Requests of a thread
- * that exits come back as cancelled and are made again.
+ * Any thread may drive an endpoint, but the kernel completes a request in the
+ * thread that submitted it. COOP_TASKRUN keeps it from sending an interrupt to
+ * that thread for each (an interrupt costs more than all the rest of a small
+ * message on virtual machines); the thread that polls sees TASKRUN and enters
+ * the kernel instead. Where the request is that of another thread, which went
+ * back to its own work, it would wait for that thread's next timer tick; so the
+ * poller interrupts all threads of the process with membarrier(), and sleeps on
+ * the sockets as well as on the ring. Requests of a thread that ends come back
+ * as cancelled and are made again.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tcp.h"
@@ -28,7 +35,9 @@ enum { RECEIVE = 0, SEND = 1 };
 
 struct uring {
     struct io_uring ring;
+    int bell;         /* epoll of the ring and, by edges, of all sockets */
     uint32_t flights; /* requests that have not come back */
+    bool sends;       /* some request not yet submitted is a send */
 };
 
 static bool can_do_all(struct io_uring *ring)
@@ -59,25 +68,70 @@ static int try_nop(struct io_uring *ring)
     return rc;
 }
 
-int uring_open(struct endpoint *endpoint)
+static bool can_interrupt_threads(void)
+{
+    int command = MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+/* Linux before 5.19 knows no COOP_TASKRUN. */
+static int make_ring(struct io_uring *ring, uint32_t ranks)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-        .cq_entries = 2 * endpoint->config.ranks + SUBMIT_ENTRIES,
+        .cq_entries = 2 * ranks + SUBMIT_ENTRIES,
     };
+    struct io_uring_params better = params;
+    int rc = -EINVAL;
+
+    better.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+    if (can_interrupt_threads())
+        rc = io_uring_queue_init_params(SUBMIT_ENTRIES, ring, &better);
+    if (rc == -EINVAL)
+        rc = io_uring_queue_init_params(SUBMIT_ENTRIES, ring, &params);
+    return rc;
+}
+
+static int watch(struct uring *uring, int descriptor, uint32_t events)
+{
+    struct epoll_event event = {.events = events};
+
+    if (epoll_ctl(uring->bell, EPOLL_CTL_ADD, descriptor, &event) < 0)
+        return -errno;
+    return 0;
+}
+
+static int make_bell(struct uring *uring)
+{
+    int rc;
+
+    uring->bell = epoll_create1(EPOLL_CLOEXEC);
+    if (uring->bell < 0)
+        return -errno;
+    rc = watch(uring, uring->ring.ring_fd, EPOLLIN);
+    if (rc != 0)
+        close(uring->bell);
+    return rc;
+}
+
+int uring_open(struct endpoint *endpoint)
+{
     struct uring *uring = calloc(1, sizeof(*uring));
     int rc;
 
     if (uring == NULL)
         return -ENOMEM;
-    rc = io_uring_queue_init_params(SUBMIT_ENTRIES, &uring->ring, &params);
+    rc = make_ring(&uring->ring, endpoint->config.ranks);
     if (rc != 0)
         goto free_uring;
     rc = -ENOSYS;
     /* Without FAST_POLL the kernel would block a thread for each request. */
-    if (!(params.features & IORING_FEAT_FAST_POLL) || !can_do_all(&uring->ring))
-        goto exit_queue;
-    rc = try_nop(&uring->ring);
+    if (uring->ring.features & IORING_FEAT_FAST_POLL &&
+        can_do_all(&uring->ring))
+        rc = try_nop(&uring->ring);
+    if (rc == 0)
+        rc = make_bell(uring);
     if (rc != 0)
         goto exit_queue;
     endpoint->uring = uring;
@@ -94,10 +148,10 @@ int uring_add(struct endpoint *endpoint, struct tcp_link *link)
 {
     int flags = fcntl(link->descriptor, F_GETFL);
 
-    (void)endpoint;
     if (flags < 0 || fcntl(link->descriptor, F_SETFL, flags & ~O_NONBLOCK) < 0)
         return -errno;
-    return 0;
+    return watch(endpoint->uring, link->descriptor,
+                 EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 /* While the kernel has requests of a link that was cut, its number stays taken:
@@ -110,7 +164,7 @@ static void close_when_idle(struct tcp_link *link)
 
 void uring_cut(struct endpoint *endpoint, struct tcp_link *link)
 {
-    (void)endpoint;
+    epoll_ctl(endpoint->uring->bell, EPOLL_CTL_DEL, link->descriptor, NULL);
     /* Ends the requests as well, if only later: uring_close() waits. */
     shutdown(link->descriptor, SHUT_RDWR);
     link->cut_descriptor = link->descriptor;
@@ -123,6 +177,7 @@ static bool submit(struct uring *uring)
 {
     if (io_uring_sq_ready(&uring->ring) > 0)
         io_uring_submit(&uring->ring);
+    uring->sends = false;
     return io_uring_sq_ready(&uring->ring) == 0;
 }
 
@@ -160,7 +215,7 @@ void uring_receive(struct endpoint *endpoint, struct tcp_link *link)
     link->receiving = true;
 }
 
-void uring_send(struct endpoint *endpoint, struct tcp_link *link, bool now)
+void uring_send(struct endpoint *endpoint, struct tcp_link *link)
 {
     struct io_uring_sqe *sqe;
 
@@ -176,7 +231,12 @@ void uring_send(struct endpoint *endpoint, struct tcp_link *link, bool now)
                           MSG_NOSIGNAL | MSG_WAITALL);
     io_uring_sqe_set_data64(sqe, (uintptr_t)link | SEND);
     link->sending = true;
-    if (now)
+    endpoint->uring->sends = true;
+}
+
+void uring_flush(struct endpoint *endpoint)
+{
+    if (endpoint->uring->sends)
         submit(endpoint->uring);
 }
 
@@ -235,9 +295,23 @@ static void reap(struct endpoint *endpoint)
     uring->flights -= count;
 }
 
+static bool waits_for_a_thread(const struct uring *uring)
+{
+    const unsigned int *flags = uring->ring.sq.kflags;
+
+    return (__atomic_load_n(flags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN) != 0;
+}
+
 void uring_collect(struct endpoint *endpoint)
 {
-    submit(endpoint->uring);
+    struct uring *uring = endpoint->uring;
+
+    submit(uring);
+    if (waits_for_a_thread(uring)) {
+        io_uring_get_events(&uring->ring);
+        if (io_uring_cq_ready(&uring->ring) == 0)
+            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
     reap(endpoint);
 }
 
@@ -255,6 +329,7 @@ void uring_close(struct endpoint *endpoint)
          reap(endpoint))
         io_uring_wait_cqe(&uring->ring, &cqe);
     io_uring_queue_exit(&uring->ring);
+    close(uring->bell);
     for (uint32_t i = 0; i < endpoint->peers_count; i++) {
         struct tcp_link *link = endpoint->links[endpoint->peers[i]];
 
@@ -267,9 +342,14 @@ void uring_close(struct endpoint *endpoint)
 int uring_arm(struct endpoint *endpoint)
 {
     struct uring *uring = endpoint->uring;
+    struct epoll_event old[64];
 
-    if (endpoint->ready_count > 0 || !submit(uring) ||
+    if (endpoint->ready_count > 0)
+        return -EAGAIN;
+    /* Edges of the past; what they stand for is seen below. */
+    epoll_wait(uring->bell, old, sizeof(old) / sizeof(old[0]), 0);
+    if (!submit(uring) || waits_for_a_thread(uring) ||
         io_uring_cq_ready(&uring->ring) > 0)
         return -EAGAIN;
-    return uring->ring.ring_fd;
+    return uring->bell;
 }
