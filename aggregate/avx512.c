@@ -140,34 +140,69 @@ ALWAYS __m512i lanes_choose(enum sign_type type, uint64_t signs, uint64_t zeros,
     }
 }
 
-ALWAYS void apply_words(enum sign_type type, char *restrict at,
-                        const uint64_t *restrict signs,
-                        const uint64_t *restrict zeros, float scale,
-                        size_t words, bool far)
+/* 64 values. */
+ALWAYS void apply_word(enum sign_type type, char *at, uint64_t signs,
+                       uint64_t zeros, __m512i plus, __m512i minus, bool far)
+{
+    const uint32_t lanes = lanes_of(type);
+
+    for (uint32_t i = 0; i < WORD_COORDINATES;
+         i += lanes, at += REGISTER_BYTES) {
+        const __m512i chosen =
+            lanes_choose(type, signs >> i, zeros >> i, plus, minus);
+
+        if (far)
+            _mm512_stream_si512((void *)at, chosen);
+        else
+            _mm512_storeu_si512(at, chosen);
+    }
+}
+
+ALWAYS void apply_near(enum sign_type type, char *restrict values,
+                       const uint64_t *restrict signs,
+                       const uint64_t *restrict zeros, float scale,
+                       size_t count)
 {
     const uint64_t pattern = pattern_scale(type, scale);
     const __m512i plus = lanes_fill(type, pattern);
     const __m512i minus = lanes_fill(type, pattern ^ type_minus(type));
-    const uint32_t lanes = lanes_of(type);
+    const size_t word_bytes = WORD_COORDINATES * type_bytes(type);
+    const size_t words = count / WORD_COORDINATES;
 
     for (size_t w = 0; w < words; w++) {
         const uint64_t word = signs_load(&signs[w]);
         const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
 
-        for (uint32_t i = 0; i < WORD_COORDINATES;
-             i += lanes, at += REGISTER_BYTES) {
-            const __m512i chosen =
-                lanes_choose(type, word >> i, zero >> i, plus, minus);
-
-            if (far)
-                _mm512_stream_si512((void *)at, chosen);
-            else
-                _mm512_storeu_si512(at, chosen);
-        }
+        apply_word(type, values + w * word_bytes, word, zero, plus, minus,
+                   false);
     }
+    apply_from(type, words * WORD_COORDINATES, values, signs, zeros, scale,
+               count);
+}
+
+/* As apply_near(), but around the caches: from the first whole line on, with
+ * bits of two words in each step. */
+ALWAYS void apply_far(enum sign_type type, char *restrict values,
+                      const uint64_t *restrict signs,
+                      const uint64_t *restrict zeros, float scale, size_t count)
+{
+    const uint64_t pattern = pattern_scale(type, scale);
+    const __m512i plus = lanes_fill(type, pattern);
+    const __m512i minus = lanes_fill(type, pattern ^ type_minus(type));
+    size_t first = values_to_line(type, values);
+    struct reader words = reader_open(signs, first);
+    struct reader nones = reader_open(zeros, first);
+
+    word_apply(type, values, 0, first, pattern, words.held, nones.held);
+    for (; count - first >= WORD_COORDINATES; first += WORD_COORDINATES)
+        apply_word(type, values + first * type_bytes(type),
+                   reader_take(&words, WORD_COORDINATES),
+                   reader_take(&nones, WORD_COORDINATES), plus, minus, true);
     /* Stores around the caches are weakly ordered. */
-    if (far)
-        _mm_sfence();
+    _mm_sfence();
+    word_apply(type, values, first, count - first, pattern,
+               reader_take(&words, count - first),
+               reader_take(&nones, count - first));
 }
 
 ALWAYS void apply(enum sign_type type, void *restrict values,
@@ -175,15 +210,10 @@ ALWAYS void apply(enum sign_type type, void *restrict values,
                   const uint64_t *restrict zeros, float scale, size_t count,
                   bool far)
 {
-    const size_t words = count / WORD_COORDINATES;
-
-    /* Stores around the caches take whole aligned registers. */
-    if (far && (uintptr_t)values % REGISTER_BYTES == 0)
-        apply_words(type, values, signs, zeros, scale, words, true);
+    if (far && values_may_be_far(type, values, count))
+        apply_far(type, values, signs, zeros, scale, count);
     else
-        apply_words(type, values, signs, zeros, scale, words, false);
-    apply_from(type, words * WORD_COORDINATES, values, signs, zeros, scale,
-               count);
+        apply_near(type, values, signs, zeros, scale, count);
 }
 
 static void signum_avx512(uint64_t *restrict signs, uint64_t *restrict marks,

@@ -73,8 +73,10 @@ typedef void pack_marks_fn(uint64_t *restrict signs, uint64_t *restrict marks,
  *   threshold      1..(sum of weights, or twice that with marks)
  *
  * A coordinate of a padded tail in which all voters say 0 gives 0 in `result`;
- * ties may be set there. Source: the vote of Bernstein et al., "signSGD with
- * Majority Vote" (ICLR 2019), Algorithm 1, on packed signs.
+ * ties may be set there. With marks all abstain there, so a threshold that
+ * gives ties to minus sets it in `result` too: the caller clears it. Source:
+ * the vote of Bernstein et al., "signSGD with Majority Vote" (ICLR 2019),
+ * Algorithm 1, on packed signs.
  */
 struct vote {
     uint64_t *result;
@@ -94,7 +96,8 @@ typedef void vote_fn(const struct vote *vote);
  * (scale and zeros are ignored) and clears the bits behind the last
  * coordinate. `signs` and `zeros` may be written by a peer: each word is
  * loaded once. `far` says that the values are part of an output that is larger
- * than the caches: they are stored around them where that is possible.
+ * than the caches: they are stored around them, if they are aligned to their
+ * element (kernels_portable stores as ever).
  */
 typedef void apply_fn(void *restrict values, const uint64_t *restrict signs,
                       const uint64_t *restrict zeros, float scale, size_t count,
@@ -103,8 +106,10 @@ typedef void apply_fn(void *restrict values, const uint64_t *restrict signs,
 /*
  * momentum[i] = (1 - beta) * gradient[i] + beta * momentum[i], in exactly this
  * order of float32 operations without contraction; signs[] = signs of the new
- * momentum, as pack_fn; with `marks` not NULL also marks. Source: Bernstein et
- * al. 2019, Algorithm 1 (damped momentum at the worker, no bias correction).
+ * momentum, as pack_fn; with `marks` not NULL also marks. Where gradient and
+ * momentum both are NaN, the payload of the new momentum is unspecified.
+ * Source: Bernstein et al. 2019, Algorithm 1 (damped momentum at the worker, no
+ * bias correction).
  */
 typedef void signum_fn(uint64_t *restrict signs, uint64_t *restrict marks,
                        float *restrict momentum, const float *restrict gradient,

@@ -51,6 +51,15 @@ static inline uint64_t type_infinity(enum sign_type type)
     }
 }
 
+static inline size_t type_bytes(enum sign_type type)
+{
+    switch (type) {
+    case TYPE_FLOAT32: return 4;
+    case TYPE_FLOAT64: return 8;
+    default: return 2;
+    }
+}
+
 /* The pattern of values[i], and its counterpart. */
 static inline uint64_t pattern_of(enum sign_type type, const void *values,
                                   size_t i)
@@ -233,6 +242,52 @@ static inline __attribute__((always_inline)) void apply_from(
         word_apply(type, values, first, some, plus, signs_load(&signs[w]),
                    zero);
     }
+}
+
+/* Bits from any coordinate on; every word is loaded once and then held. */
+struct reader {
+    const uint64_t *next; /* NULL: all bits are 0 */
+    uint64_t held;
+    size_t used; /* bits of `held` that are behind us, 1..63 */
+};
+
+static inline struct reader reader_open(const uint64_t *words, size_t used)
+{
+    struct reader reader = {.used = used};
+
+    if (words != NULL) {
+        reader.held = signs_load(words);
+        reader.next = words + 1;
+    }
+    return reader;
+}
+
+/* The next bits, of which the first `count`, 0..64, mean something; all but the
+ * last call take 64. */
+static inline uint64_t reader_take(struct reader *reader, size_t count)
+{
+    const size_t left = WORD_COORDINATES - reader->used;
+    uint64_t bits = reader->held >> reader->used;
+
+    if (reader->next == NULL || count <= left)
+        return bits;
+    reader->held = signs_load(reader->next++);
+    return bits | reader->held << left;
+}
+
+/* Values before the first whole line behind values[0]: 1..32. */
+static inline size_t values_to_line(enum sign_type type, const void *values)
+{
+    return (LINE_BYTES - (uintptr_t)values % LINE_BYTES) / type_bytes(type);
+}
+
+/* Whether apply_fn can store around the caches, which takes whole aligned
+ * registers: then values[] has a word of them and no value is on two lines. */
+static inline bool values_may_be_far(enum sign_type type, const void *values,
+                                     size_t count)
+{
+    return count >= WORD_COORDINATES &&
+           (uintptr_t)values % type_bytes(type) == 0;
 }
 
 /* TYPE_SIGNS is the same copy everywhere: pack_fn, pack_marks_fn, apply_fn. */

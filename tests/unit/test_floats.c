@@ -18,6 +18,7 @@
 
 enum {
     COUNT_MAX = 1100,
+    SKEWED_MAX = 4 * 64 + 1,
     WORDS_MAX = (COUNT_MAX + 63) / 64,
     LINES_MAX = (COUNT_MAX + LINE_COORDINATES - 1) / LINE_COORDINATES,
 };
@@ -90,18 +91,16 @@ static void check_apply(const struct guarded *g, int type, size_t count,
         expect_apply(type, expected, signs, zeroed ? zeros : NULL, scale,
                      count);
     }
-    for (size_t i = 0; kernels_all[i] != NULL; i++) {
-        const struct kernels *k = kernels_all[i];
-
-        if (!k->supported())
-            continue;
-        memset(values, 0x5a, bytes);
-        k->apply[type](values, signs, zeroed ? zeros : NULL, scale->scale,
-                       count, count % 3 == 0);
-        if (memcmp(values, expected, bytes) != 0)
-            fail_msg("%s: %zu values of type %d%s", k->name, count, type,
-                     zeroed ? " with zeros" : "");
-    }
+    for (size_t i = 0; kernels_all[i] != NULL; i++)
+        for (int far = 0; far < 2 && kernels_all[i]->supported(); far++) {
+            memset(values, 0x5a, bytes);
+            kernels_all[i]->apply[type](values, signs, zeroed ? zeros : NULL,
+                                        scale->scale, count, far);
+            if (memcmp(values, expected, bytes) != 0)
+                fail_msg("%s: %zu values of type %d%s%s", kernels_all[i]->name,
+                         count, type, zeroed ? " with zeros" : "",
+                         far ? ", far" : "");
+        }
 }
 
 static void test_apply_every_count(void **state)
@@ -118,33 +117,49 @@ static void test_apply_every_count(void **state)
     guarded_close(&g);
 }
 
-/* Far targets are stored around the caches, if they are aligned. */
-static void test_apply_to_large_targets(void **state)
+/* Values that start `skew` bytes behind a line, with others around them. */
+static void check_skew(const struct guarded *g, int type, size_t skew,
+                       size_t count, bool zeroed)
 {
-    enum { LARGE = (32 << 20) / sizeof(float) + 12345 };
-    struct guarded g = guarded_open(3, (LARGE + 64) * sizeof(float));
-    uint64_t *signs = guarded_at(&g, 0, LARGE, false);
-    uint64_t *zeros = guarded_at(&g, 1, LARGE, false);
-    uint32_t *values = guarded_at(&g, 2, (LARGE + 64) * sizeof(float), false);
+    static char expected[3 * LINE_BYTES + SKEWED_MAX * sizeof(double)];
+    const struct scale *scale = &scales[count % 3];
+    const size_t start = LINE_BYTES + skew;
+    const size_t bytes = start + count * bytes_of[type] + LINE_BYTES;
+    const size_t words = (count + 63) / 64;
+    uint64_t *signs = guarded_at(g, 0, 8 * words, true);
+    uint64_t *zeros = guarded_at(g, 1, 8 * words, true);
+    char *lines = guarded_at(g, 2, bytes, false);
+
+    fill_words(signs, words);
+    fill_words(zeros, words);
+    memset(expected, 0x5a, bytes);
+    expect_apply(type, expected + start, signs, zeroed ? zeros : NULL, scale,
+                 count);
+    for (size_t i = 0; kernels_all[i] != NULL; i++)
+        for (int far = 0; far < 2 && kernels_all[i]->supported(); far++) {
+            memset(lines, 0x5a, bytes);
+            kernels_all[i]->apply[type](lines + start, signs,
+                                        zeroed ? zeros : NULL, scale->scale,
+                                        count, far);
+            if (memcmp(lines, expected, bytes) != 0)
+                fail_msg("%s: %zu values of type %d, %zu bytes off%s%s",
+                         kernels_all[i]->name, count, type, skew,
+                         zeroed ? ", with zeros" : "", far ? ", far" : "");
+        }
+}
+
+/* Every start of an element within a line, and one that is none. */
+static void test_apply_every_alignment(void **state)
+{
+    struct guarded g =
+        guarded_open(3, 3 * LINE_BYTES + SKEWED_MAX * sizeof(double));
 
     (void)state;
-    fill_words(signs, (LARGE + 63) / 64);
-    fill_words(zeros, (LARGE + 63) / 64);
-    for (size_t i = 0; kernels_all[i] != NULL; i++)
-        for (size_t skew = 0; skew < 2 && kernels_all[i]->supported(); skew++) {
-            uint32_t *at = values + skew;
-            size_t wrong = 0;
-
-            at[LARGE] = 0x5a5a5a5a;
-            kernels_all[i]->apply[TYPE_FLOAT32](at, signs, zeros, 1.0f, LARGE,
-                                                true);
-            for (size_t j = 0; j < LARGE; j++) {
-                uint32_t one = bit_of(signs, j) ? 0xbf800000 : 0x3f800000;
-
-                wrong += at[j] != (bit_of(zeros, j) ? 0 : one);
-            }
-            assert_true(wrong == 0);
-            assert_true(at[LARGE] == 0x5a5a5a5a);
+    for (int type = 0; type < TYPE_SIGNS; type++)
+        for (size_t count = 1; count <= SKEWED_MAX; count++) {
+            for (size_t skew = 0; skew < LINE_BYTES; skew += bytes_of[type])
+                check_skew(&g, type, skew, count, count % 2 == 0);
+            check_skew(&g, type, 13, count, count % 2 == 1);
         }
     guarded_close(&g);
 }
@@ -410,7 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_apply_every_count),
-        cmocka_unit_test(test_apply_to_large_targets),
+        cmocka_unit_test(test_apply_every_alignment),
         cmocka_unit_test(test_scale_rounds_to_even),
         cmocka_unit_test(test_scale_may_be_special),
         cmocka_unit_test(test_signum_every_count),
