@@ -318,7 +318,6 @@ int caster_arrived(struct caster *caster, uint32_t server, uint32_t slot,
         .slot = slot,
         .round_slot = p->round_slot,
         .first = (uint64_t)p->chunk * r->call.chunk_coordinates,
-        .live = !r->over && !p->forgotten,
         .header = *header,
     };
     if (header->status == STATUS_GONE) {
@@ -326,6 +325,14 @@ int caster_arrived(struct caster *caster, uint32_t server, uint32_t slot,
         result->next_sequence = header->mask;
     }
     return 0;
+}
+
+bool caster_wants(struct caster *caster, const struct caster_result *result)
+{
+    const struct pending *p =
+        pending_at(caster, result->server, result->header.sequence);
+
+    return !p->forgotten && !caster->rounds[result->round_slot].over;
 }
 
 /*

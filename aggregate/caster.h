@@ -49,8 +49,7 @@ struct caster_result {
     uint32_t server;
     uint32_t slot;
     uint32_t round_slot;
-    uint64_t first; /* first coordinate */
-    bool live;      /* false: the round has failed here; only consume it */
+    uint64_t first;       /* first coordinate */
     struct header header; /* the copy that was checked */
     /* Where to go on when results are gone. Of a STATUS_DIFFERS result the
      * driver copies them from the struct difference. 0: nowhere else. */
@@ -99,6 +98,10 @@ void caster_put_done(struct caster *caster, uint64_t now_ns,
 int caster_arrived(struct caster *caster, uint32_t server, uint32_t slot,
                    const struct header *header, uint32_t bytes,
                    struct caster_result *result);
+
+/* Whether its round still goes on, at the time of the call: false says only
+ * consume it, for the round has ended and its place may be another's. */
+bool caster_wants(struct caster *caster, const struct caster_result *result);
 
 /* What the result said was used: its slot may be written again. */
 void caster_consumed(struct caster *caster, uint64_t now_ns,

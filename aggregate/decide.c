@@ -86,6 +86,12 @@ static void fail_base(struct tally *t, enum status status)
         describe_difference(t, &d->difference);
 }
 
+static bool has_passed(const struct tally *t, uint64_t now_ns, uint64_t from_ns,
+                       uint64_t span_ns)
+{
+    return t->ticking && now_ns - from_ns >= span_ns;
+}
+
 /* Whether base may be decided now, and how; fills its decision. */
 static bool decide_strict(struct tally *t, uint64_t now_ns)
 {
@@ -102,7 +108,7 @@ static bool decide_strict(struct tally *t, uint64_t now_ns)
         if (mask_count(&agreed.mask) == 0) /* all abstain */
             agreed.call = landing_at(t, o->first, t->base)->call;
         *d = agreed;
-    } else if (now_ns - t->start_ns >= t->config.timeout_ns) {
+    } else if (has_passed(t, now_ns, t->start_ns, t->config.timeout_ns)) {
         fail_base(t, STATUS_LOST);
     } else {
         return false;
@@ -114,7 +120,7 @@ static bool decide_quorum(struct tally *t, uint64_t now_ns)
 {
     const struct open_chunk *o = open_at(t, t->base);
     struct decision agreed = {.sequence = t->base, .status = STATUS_OK};
-    bool expired = now_ns - t->start_ns >= t->config.timeout_ns;
+    bool expired = has_passed(t, now_ns, t->start_ns, t->config.timeout_ns);
     bool all = o->in == t->live;
     uint32_t votes = 0;
 
@@ -129,7 +135,7 @@ static bool decide_quorum(struct tally *t, uint64_t now_ns)
         /* Calls without coordinates are for all that live, not for a quorum. */
         if (all || expired ||
             (agreed.call.coordinates > 0 &&
-             now_ns - t->grace_ns >= t->config.grace_ns)) {
+             has_passed(t, now_ns, t->grace_ns, t->config.grace_ns))) {
             *decision_at(t, t->base) = agreed;
             return true;
         }
@@ -175,6 +181,13 @@ static void advance_run(struct tally *t)
     t->run_failed = d->status != STATUS_OK;
     if (--t->run_left == 0)
         stop_clocks(t);
+}
+
+/* How long nobody puts anything before a failed round counts as drained: well
+ * within the patience of a voter that waits for the next one. */
+uint64_t decide_drained_ns(const struct tally *t)
+{
+    return t->failed_ns + t->config.timeout_ns / 2;
 }
 
 /*
@@ -223,11 +236,16 @@ void decide_ready(struct tally *t, uint64_t now_ns)
         if (!(t->config.quorum == 0 ? decide_strict(t, now_ns)
                                     : decide_quorum(t, now_ns)))
             return;
-        if (d->status == STATUS_OK && d->call.coordinates > 0)
+        if (d->status == STATUS_OK && d->call.coordinates > 0) {
             t->counting = true;
-        else
+        } else {
+            t->failed_ns = now_ns;
             decide_close(t);
+        }
     }
+    if (t->run_failed && !open_has(t, t->base) &&
+        now_ns >= decide_drained_ns(t))
+        t->run_left = 0;
     /* Nobody is in any more: the clock waits for the next first put. */
     if (t->run_left == 0 && !open_has(t, t->base))
         stop_clocks(t);

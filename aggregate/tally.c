@@ -189,13 +189,19 @@ void tally_lost(struct tally *tally, uint64_t now_ns, uint32_t voter)
 
 void tally_tick(struct tally *tally, uint64_t now_ns)
 {
+    tally->ticking = true;
     decide_ready(tally, now_ns);
+    tally->ticking = false;
 }
 
 uint64_t tally_deadline(const struct tally *tally)
 {
     uint64_t at;
 
+    /* Answers that are left wait for the end of the round. */
+    if (!tally->counting && !open_has(tally, tally->base) &&
+        tally->run_failed && tally->run_left > 0 && tally->queue_count > 0)
+        return decide_drained_ns(tally);
     if (tally->counting || !tally->run_clock || !open_has(tally, tally->base))
         return UINT64_MAX;
     at = tally->start_ns + tally->config.timeout_ns;
@@ -216,15 +222,16 @@ static bool is_gone(const struct tally *t, const struct landing *l)
 }
 
 /*
- * Whether the answer sends the voter on to the next round, while that is still
- * beyond the window: a put there would be dropped. So the answer waits; the
- * round under way is decided by its deadline at the latest.
+ * Whether the answer sends the voter on to the next round while this one is
+ * under way: there it would put a whole window from a sequence on that is not
+ * base yet, and the end of it would be dropped. So the answer waits; the round
+ * under way is decided by its deadline at the latest.
  */
 static bool must_wait(const struct tally *t, const struct landing *l)
 {
     const struct decision *d = decision_at(t, l->sequence);
 
-    if (t->run_left < t->config.window)
+    if (t->run_left == 0)
         return false;
     return is_gone(t, l) ||
            (d->status == STATUS_OK && !call_equal(&d->call, &l->call));

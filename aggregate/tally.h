@@ -67,7 +67,9 @@ enum tally_verdict tally_arrived(struct tally *tally, uint64_t now_ns,
 /* `voter` is gone for good. */
 void tally_lost(struct tally *tally, uint64_t now_ns, uint32_t voter);
 
-/* Lets deadlines pass. */
+/* Lets deadlines pass; nothing else does. Call it when all that has arrived was
+ * told, but at least now and then: a process that was stopped itself finds the
+ * puts that it missed, and must not blame their voters. */
 void tally_tick(struct tally *tally, uint64_t now_ns);
 
 /* When tally_tick() has something to do next; UINT64_MAX: never. */

@@ -46,19 +46,21 @@ struct tally {
     struct tally_config config;
     uint64_t base; /* lowest undecided sequence */
     bool counting; /* a COUNT for base is under way */
+    bool ticking;  /* deadlines may pass: all that arrived was seen */
     uint32_t live; /* ranks that are not lost */
     uint32_t dead; /* first rank that was lost */
 
     /* The run: the sequences from base on that belong to one round. */
     uint64_t run_round;
-    uint64_t run_left; /* sequences from base on; 0: a new run begins */
-    bool run_failed;   /* the decision before base failed */
-    bool run_clock;    /* start_ns is set */
-    uint64_t start_ns; /* of the round's deadline: when its first put is in and
-                          the round before is decided */
-    bool grace_clock;  /* grace_ns is set */
-    bool quorum_in;    /* base has its quorum, and waits for the others */
-    uint64_t grace_ns; /* when the grace clock started */
+    uint64_t run_left;  /* sequences from base on; 0: a new run begins */
+    bool run_failed;    /* the decision before base failed, */
+    uint64_t failed_ns; /* at this time */
+    bool run_clock;     /* start_ns is set */
+    uint64_t start_ns;  /* of the round's deadline: when its first put is in and
+                           the round before is decided */
+    bool grace_clock;   /* grace_ns is set */
+    bool quorum_in;     /* base has its quorum, and waits for the others */
+    uint64_t grace_ns;  /* when the grace clock started */
 
     struct voter *voters;       /* [ranks] */
     struct landing *landings;   /* [ranks][window] */
@@ -108,6 +110,10 @@ void decide_ready(struct tally *t, uint64_t now_ns);
 
 /* decide.c: base is decided (and counted): answers wait for all who asked. */
 void decide_close(struct tally *t);
+
+/* decide.c: when what is left of a failed round is given up, while nobody puts
+ * any of it. */
+uint64_t decide_drained_ns(const struct tally *t);
 
 /* tally.c: puts the answer for a voter's put into the queue. */
 void tally_queue_answer(struct tally *t, uint32_t voter, uint64_t sequence);

@@ -224,6 +224,7 @@ static void apply_result(struct majority *m, uint64_t now_ns)
     struct waiting *w = &m->waiting[m->waiting_head];
     struct caster_result *result = &w->result;
     struct voting *v = &m->rounds[result->round_slot];
+    bool wanted = caster_wants(m->caster, result) && v->live;
     const uint8_t *payload =
         w->memory +
         (size_t)LINE_BYTES * (1 + mask_lines(m->config.caster.shape.ranks));
@@ -236,10 +237,10 @@ static void apply_result(struct majority *m, uint64_t now_ns)
         memcpy(&difference, payload, sizeof(difference));
         result->next_round = difference.next_round;
         result->next_sequence = difference.next_sequence;
-        if (result->live)
+        if (wanted)
             v->end.difference = difference;
     }
-    if (result->live && v->live) {
+    if (wanted) {
         note_voters(m, v, result, w->memory);
         v->end.rank = result->header.rank;
         if (result->header.status == STATUS_OK)

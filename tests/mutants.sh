@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# mutants.sh - puts one defect at a time into a copy of the round's sources, and
+# sees whether the simulation or the unit tests notice.
+#
+#   mutants.sh [NAME...]     only these; see tests/mutants/
+#
+# Each tests/mutants/NAME.sed changes one file, which its first line names. A
+# mutant that changes nothing, does not compile or survives is a failure.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cc=${CC:-cc}
+jobs=${MUTANTS_JOBS:-2}
+seeds=${MUTANTS_SEEDS:-400}
+limit_s=60
+# shellcheck disable=SC2086 # flags and lists are split on purpose
+flags="-std=c11 -D_GNU_SOURCE -ffp-contract=off -O1 -g -w -I. -Iinclude
+    -fsanitize=undefined -fno-sanitize-recover=all"
+mutable="aggregate/caster.c aggregate/tally.c aggregate/decide.c
+    collective/serve.c collective/majority.c"
+sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
+    transport/memory.c transport/sim.c transport/sim_network.c"
+export root work cc flags mutable sources seeds limit_s
+
+# The kernels of one instruction set are enough; the others stand in as absent.
+cat > "$work/absent.c" << 'END'
+#include "aggregate/kernels.h"
+static bool never(void) { return false; }
+const struct kernels kernels_avx512 = {.name = "avx512", .supported = never};
+const struct kernels kernels_avx2 = {.name = "avx2", .supported = never};
+END
+
+compile()
+{
+    $cc $flags -c "$1" -o "$2"
+}
+export -f compile
+
+# Compiles what no mutant changes, once.
+base()
+{
+    mkdir -p "$work/base"
+    cp -r "$root"/{aggregate,collective,transport,include} "$work/base/"
+    mkdir -p "$work/base/tests"
+    cp -r "$root/tests/sim" "$work/base/tests/"
+    cp "$root"/tests/unit/test_{caster,tally}.c "$work/base/tests/"
+    cp "$work/absent.c" "$work/base/"
+    cd "$work/base" || return 1
+    for source in $sources $mutable tests/sim/*.c tests/test_*.c absent.c; do
+        echo "$source"
+    done | xargs -P "$jobs" -I{} bash -c \
+        'compile {} "$work/base/$(basename {} .c).o"'
+}
+
+# Links and runs the tests of the folder $1: sets `unit` and `sim` to what they
+# noticed, or to nothing.
+judge()
+{
+    local dir=$1 out=$1/out status failed
+
+    unit=
+    sim=
+    cd "$dir" || return 1
+    for test in caster tally; do
+        $cc $flags caster.o tally.o decide.o "test_$test.o" -lcmocka \
+            -o "test_$test" || return 1
+        timeout "$limit_s" "./test_$test" > "$out" 2>&1 && continue
+        failed=$(sed -n 's/.*FAILED.* \([0-9]*\) test(s).*/\1/p' "$out")
+        unit+="${failed:-crash} in $test "
+    done
+    rm test_*.o
+    $cc $flags ./*.o -lpthread -o simulate || return 1
+    timeout "$limit_s" ./simulate --seeds "$seeds" > "$out" 2>&1
+    status=$?
+    if grep -q 'see it again' "$out"; then
+        sim=$(sed -n 's/^seed \([0-9]*\),[^:]*: /\1: /p' "$out" | head -1)
+    elif [ "$status" -ge 124 ] && [ "$status" -ne 124 ]; then
+        sim='crashes'
+    elif grep -q 'runtime error' "$out"; then
+        sim=$(grep -m 1 -o 'runtime error.*' "$out")
+    fi
+    return 0
+}
+
+# One mutant; prints its line of the table, leaves a file if it survives.
+mutate()
+{
+    local name=$1 dir=$work/$1 file place
+
+    file=$(sed -n '1s/^# //p' "$root/tests/mutants/$name.sed")
+    # Beside the original, for what it includes.
+    place=$work/base/${file%.c}.$name.c
+    touch "$work/$name.bad"
+    mkdir -p "$dir"
+    ln "$work"/base/*.o "$dir/"
+    rm "$dir/$(basename "$file" .c).o"
+    sed -f "$root/tests/mutants/$name.sed" "$work/base/$file" > "$place"
+    cd "$work/base" || return
+    if cmp -s "$file" "$place"; then
+        printf '%-28s changes nothing\n' "$name"
+    elif ! compile "$place" "$dir/$(basename "$file" .c).o" ||
+        ! judge "$dir"; then
+        printf '%-28s cannot be built\n' "$name"
+    elif [ -z "$unit$sim" ]; then
+        printf '%-28s SURVIVES\n' "$name"
+    else
+        printf '%-28s %-22s %.60s\n' "$name" "${unit:--}" "${sim:--}"
+        rm "$work/$name.bad"
+    fi
+    rm -rf "$dir"
+}
+export -f judge mutate
+
+base || exit 1
+mkdir -p "$work/none"
+ln "$work"/base/*.o "$work/none/"
+judge "$work/none" || exit 1
+if [ -n "$unit$sim" ]; then
+    echo "mutants.sh: the sources themselves fail: $unit$sim" >&2
+    exit 1
+fi
+names=$*
+if [ -z "$names" ]; then
+    names=$(cd "$root/tests/mutants" && printf '%s\n' *.sed | sed 's/[.]sed$//')
+fi
+count=$(echo "$names" | wc -w)
+printf '%-28s %-22s %s\n' MUTANT 'UNIT TESTS THAT FAIL' 'SEED: WHAT IT SHOWS'
+# The shells' own reports of crashes are not wanted.
+echo "$names" | tr ' ' '\n' |
+    xargs -P "$jobs" -I{} bash -c 'mutate {}' 2> "$work/shells"
+bad=$(find "$work" -maxdepth 1 -name '*.bad' | wc -l)
+echo "$count mutants, $((count - bad)) caught, ${SECONDS} s"
+[ "$bad" -eq 0 ]

@@ -1,0 +1,2 @@
+# aggregate/decide.c
+s/ || l->abstain)/)/;s/ && !l->abstain &&/ \&\&/

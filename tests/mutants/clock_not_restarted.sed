@@ -1,0 +1,2 @@
+# aggregate/decide.c
+s/^    t->run_clock = false;$/    ;/

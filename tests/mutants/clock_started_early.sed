@@ -1,0 +1,2 @@
+# aggregate/decide.c
+s/^            t->start_ns = now_ns;/            t->start_ns = now_ns - t->config.timeout_ns \/ 2;/

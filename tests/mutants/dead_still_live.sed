@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/tally->live-- ==/tally->live ==/

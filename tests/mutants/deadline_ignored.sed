@@ -1,0 +1,2 @@
+# aggregate/decide.c
+s/bool expired = .*;/bool expired = false;/

@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/ && h->epoch == t->config.epoch//

@@ -1,0 +1,2 @@
+# aggregate/decide.c
+s/^            l->call.round != t->run_round) {/            false) {/

@@ -1,0 +1,2 @@
+# collective/majority.c
+s/if (v->live || (call->kind/if ((call->kind/

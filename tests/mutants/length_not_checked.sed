@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/bytes == vote_bytes(.*abstain);/bytes >= LINE_BYTES;/

@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/^        o->in--;$/        ;/

@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/^    if (tally->counting)$/    if (0)/

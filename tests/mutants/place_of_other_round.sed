@@ -1,0 +1,2 @@
+# aggregate/caster.c
+s/r->used && r->number == s->round && //

@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/\.slot = a->slot,/.slot = (a->slot + 1) % t->config.window,/

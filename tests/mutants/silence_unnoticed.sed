@@ -1,0 +1,2 @@
+# aggregate/caster.c
+s/^            silent = true;/            ;/

@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/h->sequence % t->config.window == slot/slot < t->config.window/

@@ -1,0 +1,2 @@
+# aggregate/caster.c
+s/header->sequence != p->sequence || //

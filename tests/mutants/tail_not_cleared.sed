@@ -1,0 +1,2 @@
+# collective/serve.c
+s/^    clear_tail(vote.result, call->coordinates);/    ;/

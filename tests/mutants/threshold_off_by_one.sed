@@ -1,0 +1,2 @@
+# collective/serve.c
+s/(weight + 2 - minus) \/ 2/(weight + 4 - minus) \/ 2/

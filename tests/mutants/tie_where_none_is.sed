@@ -1,0 +1,2 @@
+# collective/serve.c
+s/(abstain || weight % 2 == 0)/true/

@@ -1,0 +1,2 @@
+# collective/serve.c
+s/bool minus = rules->ties == TIES_MINUS;/bool minus = rules->ties == TIES_PLUS;/

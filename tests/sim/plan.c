@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - draws what one simulated communicator is and does. */
+#include "plan.h"
+
+#include <string.h>
+
+static const uint64_t us = 1000, ms = 1000000;
+
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+uint64_t plan_hash(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    return mix(mix(mix(mix(a + 0x9e3779b97f4a7c15) + b) + c) + d);
+}
+
+/* ---- Draws in order ------------------------------------------------------ */
+
+struct draws {
+    uint64_t state;
+};
+
+static uint64_t below(struct draws *draws, uint64_t bound)
+{
+    return mix(draws->state += 0x9e3779b97f4a7c15) % bound;
+}
+
+static bool once_in(struct draws *draws, uint64_t times)
+{
+    return below(draws, times) == 0;
+}
+
+static uint32_t between(struct draws *draws, uint32_t first, uint32_t last)
+{
+    return first + (uint32_t)below(draws, last - first + 1);
+}
+
+static uint32_t draw_ranks(struct draws *draws)
+{
+    uint32_t a = between(draws, 2, 16), b = between(draws, 2, 16);
+
+    if (once_in(draws, 40))
+        return 1;
+    if (once_in(draws, 60))
+        return between(draws, 63, PLAN_RANKS_MAX);
+    return a < b ? a : b;
+}
+
+static void draw_placement(struct plan *p, struct draws *draws)
+{
+    p->ranks = draw_ranks(draws);
+    p->servers = p->ranks > 16 || !once_in(draws, 3) ? 1 : p->ranks;
+    if (p->servers == 1 && p->ranks > 1 && !once_in(draws, 4))
+        p->quorum = between(draws, p->ranks / 2 + 1, p->ranks);
+    p->window = between(draws, 1, 8);
+    p->kept = p->window + between(draws, 0, 3 * p->window);
+    p->coordinates_max = 512 * between(draws, 1, 3);
+    p->depth = once_in(draws, 8) ? 16 : between(draws, 1, 4);
+}
+
+static void draw_rules(struct plan *p, struct draws *draws)
+{
+    bool weighted = once_in(draws, 3);
+
+    p->rules.ties = between(draws, TIES_PLUS, TIES_RANDOM);
+    p->rules.zeros_abstain = once_in(draws, 3);
+    p->rules.seed = below(draws, UINT64_MAX);
+    for (uint32_t r = 0; r < p->ranks; r++)
+        p->weights[r] = weighted ? (uint8_t)between(draws, 1, 15) : 1;
+    p->rules.weights = weighted ? p->weights : NULL;
+    p->abstentions = p->quorum == 0 && once_in(draws, 4);
+    p->kernels = once_in(draws, 2) ? "portable" : NULL;
+}
+
+static void draw_network(struct plan *p, struct draws *draws)
+{
+    p->timeout_ns = between(draws, 60, 150) * ms;
+    p->grace_ns = between(draws, 0, 10) * ms;
+    p->margin_ns = p->timeout_ns / 2;
+    p->network = (struct sim_config){
+        .seed = below(draws, UINT64_MAX),
+        .ranks = p->ranks,
+        .delay_min_ns = 2 * us,
+        .delay_max_ns = between(draws, 3, 60) * us,
+        .stray_ns = between(draws, 20, 2000) * us,
+        .break_ns = between(draws, 1, 8000) * us,
+    };
+    for (int f = SIM_DELAYED; f <= SIM_TORN; f++)
+        if (once_in(draws, 2))
+            p->rates.chance[f] =
+                between(draws, 1, f == SIM_TORN ? 30000 : 4000);
+}
+
+static void spoil(struct plan *p, struct draws *draws, uint32_t rank)
+{
+    /* Liars can do most, so they are the most. */
+    uint32_t drawn = between(draws, ROLE_KILLED, ROLES + 1);
+    enum role role = drawn < ROLES ? drawn : ROLE_LIAR;
+    static const uint32_t stops_ms[] = {5, 40, 200, 700};
+    uint32_t liars = 0;
+
+    /* Rank 0 counts: with a quorum it is the one that is trusted. */
+    if (rank == 0 && p->quorum != 0 && !once_in(draws, 6))
+        return;
+    if (rank == 0 && p->servers == 1 && role == ROLE_LIAR)
+        role = ROLE_KILLED;
+    /* Of those that decide at least one is honest. */
+    for (uint32_t r = 0; r < p->ranks; r++)
+        liars += p->roles[r] == ROLE_LIAR;
+    if (role == ROLE_LIAR && liars + 1 >= (p->quorum ? p->quorum : p->ranks))
+        role = ROLE_KILLED;
+    if (p->roles[rank] != ROLE_SOUND)
+        return;
+    p->roles[rank] = role;
+    p->faulty++;
+    p->fault_round[rank] = between(draws, 0, p->rounds - 1);
+    p->stop_ns[rank] =
+        (uint64_t)between(draws, 1, stops_ms[below(draws, 4)]) * ms;
+    p->peer[rank] = p->servers == 1 ? 0 : between(draws, 0, p->ranks - 1);
+    if (p->servers == 1 && rank == 0)
+        p->peer[rank] = between(draws, 0, p->ranks - 1);
+    if (p->peer[rank] == rank)
+        p->peer[rank] = (rank + 1) % p->ranks;
+}
+
+void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
+               uint32_t rounds_max)
+{
+    struct draws draws = {plan_hash(seed, life, 1, 0)};
+    uint32_t spoiled = 0, room;
+
+    memset(plan, 0, sizeof(*plan));
+    plan->seed = plan_hash(seed, life, 2, 0);
+    draw_placement(plan, &draws);
+    draw_rules(plan, &draws);
+    draw_network(plan, &draws);
+    plan->rounds = between(&draws, 3, plan->ranks > 16 ? 6 : 40);
+    if (plan->rounds > rounds_max)
+        plan->rounds = rounds_max;
+    room = plan->quorum == 0 ? 1 : plan->ranks - plan->quorum;
+    if (plan->ranks > 1 && !once_in(&draws, 3))
+        spoiled = between(&draws, 0, room) + once_in(&draws, 8);
+    for (; spoiled > 0; spoiled--)
+        spoil(plan, &draws, between(&draws, 0, plan->ranks - 1));
+    /* Who is sound votes where somebody lies, so that the oracle can tell. */
+    for (uint32_t r = 0; r < plan->ranks; r++)
+        if (plan->roles[r] == ROLE_LIAR)
+            plan->abstentions = false;
+}
+
+struct shape plan_shape(const struct plan *plan)
+{
+    return (struct shape){
+        .ranks = plan->ranks,
+        .coordinates_max = plan->coordinates_max,
+        .planes_up = plan->rules.zeros_abstain ? 2 : 1,
+        .planes_down = plan->rules.ties == TIES_ZERO ? 2 : 1,
+    };
+}
+
+bool plan_sound(const struct plan *plan, uint32_t rank)
+{
+    return plan->roles[rank] == ROLE_SOUND;
+}
+
+bool plan_survivable(const struct plan *plan)
+{
+    return plan->quorum != 0 && plan_sound(plan, 0) &&
+           plan->faulty <= plan->ranks - plan->quorum;
+}
+
+void plan_print(const struct plan *plan, FILE *out)
+{
+    static const char *const roles[ROLES] = {"sound",   "killed",  "frozen",
+                                             "stopped", "cut",     "lossy",
+                                             "slow",    "differs", "liar"};
+
+    fprintf(out,
+            "%u ranks, %u servers, quorum %u, window %u, kept %u, %u rounds, "
+            "%u under way; timeout %.0f ms, grace %.0f, margin %.0f\n",
+            plan->ranks, plan->servers, plan->quorum, plan->window, plan->kept,
+            plan->rounds, plan->depth, (double)plan->timeout_ns / 1e6,
+            (double)plan->grace_ns / 1e6, (double)plan->margin_ns / 1e6);
+    for (uint32_t r = 0; r < plan->ranks; r++)
+        if (!plan_sound(plan, r))
+            fprintf(out, "rank %u: %s from round %u (%.0f ms, peer %u)\n", r,
+                    roles[plan->roles[r]], plan->fault_round[r],
+                    (double)plan->stop_ns[r] / 1e6, plan->peer[r]);
+}
+
+/* ---- Calls --------------------------------------------------------------- */
+
+void plan_agreed_call(const struct plan *plan, uint64_t round,
+                      struct planned_call *call)
+{
+    struct draws draws = {plan_hash(plan->seed, round, 3, 0)};
+    uint32_t kind = (uint32_t)below(&draws, 8);
+    uint32_t most = PLAN_COUNT_MAX;
+
+    memset(call, 0, sizeof(*call));
+    call->chunk_coordinates =
+        512 * between(&draws, 1, plan->coordinates_max / 512);
+    if (once_in(&draws, 2))
+        most = 2 * call->chunk_coordinates;
+    call->count = between(&draws, 1, most);
+    if (once_in(&draws, 4))
+        call->count = (call->count + 511) / 512 * 512;
+    call->kind = kind == 0 ? CALL_ENTRY : kind == 1 ? CALL_FUSED : CALL_REDUCE;
+    call->type = (uint8_t)below(&draws, TYPES);
+    if (call->kind == CALL_FUSED)
+        call->type = TYPE_FLOAT32;
+    if (call->kind == CALL_ENTRY) {
+        call->chunk_coordinates = 0;
+        call->detail = between(&draws, 0, 3);
+    }
+}
+
+void plan_call(const struct plan *plan, uint32_t rank, uint64_t round,
+               struct planned_call *call)
+{
+    uint64_t chance = plan_hash(plan->seed, round, 4, rank);
+
+    plan_agreed_call(plan, round, call);
+    if (plan->abstentions && call->kind == CALL_REDUCE)
+        call->abstain =
+            chance % 5 == 0 || plan_hash(plan->seed, round, 5, 0) % 16 == 0;
+    if (plan->roles[rank] != ROLE_DIFFERS || plan->fault_round[rank] != round)
+        return;
+    /* As many chunks, more, or fewer. */
+    if (call->count > 512 && chance % 3 == 0)
+        call->count -= 512;
+    else if (call->count < PLAN_COUNT_MAX && chance % 3 == 1)
+        call->count = PLAN_COUNT_MAX;
+    else
+        call->count += call->count % 512 == 0 ? (uint64_t)-1 : 1;
+    if (call->count == 0)
+        call->count = 2;
+}
+
+/* Bits of the coordinates of word `word` that the call has. */
+static uint64_t inside(const struct planned_call *call, uint32_t word)
+{
+    uint64_t first = (uint64_t)word * 64;
+
+    if (first >= call->count)
+        return 0;
+    if (call->count - first >= 64)
+        return UINT64_MAX;
+    return (UINT64_C(1) << (call->count - first)) - 1;
+}
+
+uint64_t plan_marks(const struct plan *plan, uint32_t rank, uint64_t round,
+                    const struct planned_call *call, uint32_t word)
+{
+    uint64_t all = plan_hash(plan->seed, round, 6, word);
+    uint64_t own = plan_hash(plan->seed + rank, round, 7, word);
+
+    if (call->type == TYPE_SIGNS)
+        return inside(call, word);
+    /* Some coordinates are zero everywhere, more are zero here. */
+    return inside(call, word) & ~(all & all >> 7 & all >> 13) &
+           ~(own & own >> 5);
+}
+
+uint64_t plan_signs(const struct plan *plan, uint32_t rank, uint64_t round,
+                    const struct planned_call *call, uint32_t word)
+{
+    uint64_t own = plan_hash(plan->seed + rank, round, 8, word);
+    uint64_t agreed = plan_hash(plan->seed, round, 9, word);
+    uint64_t where = plan_hash(plan->seed, round, 10, word);
+
+    return ((own & ~where) | (agreed & where)) &
+           plan_marks(plan, rank, round, call, word);
+}
+
+/* Bit patterns of 1/2, 3, 1 and 1: how large a value is means nothing. */
+static void set_values(uint8_t type, void *values, uint64_t signs,
+                       uint64_t marks, uint32_t count)
+{
+    /* A zero that is negative votes plus too. */
+    uint64_t minus = signs | ~marks;
+
+    for (uint32_t b = 0; b < count; b++) {
+        uint64_t m = minus >> b & 1, one = marks >> b & 1;
+
+        switch (type) {
+        case TYPE_FLOAT32:
+            ((uint32_t *)values)[b] = (uint32_t)(m << 31 | one * 0x3f000000);
+            break;
+        case TYPE_FLOAT64:
+            ((uint64_t *)values)[b] = m << 63 | one * 0x4008000000000000;
+            break;
+        case TYPE_FLOAT16:
+            ((uint16_t *)values)[b] = (uint16_t)(m << 15 | one * 0x3c00);
+            break;
+        default:
+            ((uint16_t *)values)[b] = (uint16_t)(m << 15 | one * 0x3f80);
+            break;
+        }
+    }
+}
+
+void plan_values(const struct plan *plan, uint32_t rank, uint64_t round,
+                 const struct planned_call *call, void *values)
+{
+    static const uint8_t bytes[TYPES] = {[TYPE_FLOAT32] = 4,
+                                         [TYPE_FLOAT16] = 2,
+                                         [TYPE_BFLOAT16] = 2,
+                                         [TYPE_FLOAT64] = 8};
+
+    for (uint32_t w = 0; (uint64_t)w * 64 < call->count; w++) {
+        uint64_t signs = plan_signs(plan, rank, round, call, w);
+        uint64_t marks = plan_marks(plan, rank, round, call, w);
+        uint64_t left = call->count - (uint64_t)w * 64;
+
+        if (call->type == TYPE_SIGNS)
+            ((uint64_t *)values)[w] = signs;
+        else
+            set_values(call->type,
+                       (uint8_t *)values + (size_t)w * 64 * bytes[call->type],
+                       signs, marks, left < 64 ? (uint32_t)left : 64);
+    }
+}
