@@ -15,7 +15,30 @@ enum {
     FRESH_NS = 1000000000, /* answers are so old at most */
 };
 
-/* ---- Events ---- */
+/* ---- Losses ---- */
+
+/* A rank has died: nothing goes around any more. Votes go on. */
+static void fail_ring(struct ballot_comm *comm, struct ballot_request *r)
+{
+    report_error(comm,
+                 "%s: a rank has died (%u in all); sum, average and broadcast "
+                 "need every rank",
+                 r->name, comm->dead_count);
+    ring_abandon(comm->ring);
+    r->circled = true;
+    r->ring_result = -ENOTCONN;
+    if (r->entered)
+        queue_finish(r, r->ring_result);
+}
+
+/* The one that is going around, if any. */
+static void fail_rings(struct ballot_comm *comm)
+{
+    struct ballot_request *r = queue_oldest_ring(comm);
+
+    if (r != NULL && r->ringing)
+        fail_ring(comm, r);
+}
 
 static void peer_lost(struct ballot_comm *comm, uint64_t now_ns,
                       const struct event *event)
@@ -35,14 +58,18 @@ static void peer_lost(struct ballot_comm *comm, uint64_t now_ns,
     /* Who said goodbye first is not missed before somebody calls again. */
     report_debug(DEBUG_INFO, "rank %u: lost rank %u (%s): %s", comm->rank, peer,
                  comm->hosts[peer], strerror(-event->reason));
-    if (!needed)
+    if (!needed) {
+        fail_rings(comm);
         return;
+    }
     report_error(comm, "rank %u (%s) %s: %s; this communicator has ended", peer,
                  comm->hosts[peer],
                  mask_has(&comm->departed, peer) ? "has left" : "is gone",
                  strerror(-event->reason));
     advance_fail(comm, -ENOTCONN);
 }
+
+/* ---- Events ---- */
 
 static void dispatch(struct ballot_comm *comm, uint64_t now_ns,
                      const struct event *event)
@@ -90,37 +117,7 @@ static bool take_events(struct ballot_comm *comm, uint64_t now_ns)
     return moved;
 }
 
-/* ---- Requests ---- */
-
-static void finish(struct ballot_request *request, int result)
-{
-    struct ballot_comm *comm = request->comm;
-
-    request->result = result;
-    pthread_mutex_lock(&comm->queue_lock);
-    request->state = REQUEST_DONE;
-    pthread_mutex_unlock(&comm->queue_lock);
-    comm->active--;
-    atomic_store(&request->done, true);
-    engine_announce();
-}
-
-/* The oldest request in `state`; with the queue's lock or for ACTIVE ones. */
-static struct ballot_request *oldest(struct ballot_comm *comm, int state,
-                                     bool ring)
-{
-    struct ballot_request *found = NULL;
-
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        struct ballot_request *r = &comm->requests[i];
-
-        if ((int)r->state == state &&
-            (!ring || (r->kind == REQUEST_RING && !r->circled)) &&
-            (found == NULL || r->order < found->order))
-            found = r;
-    }
-    return found;
-}
+/* ---- Starting ---- */
 
 static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
 {
@@ -128,23 +125,16 @@ static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
         struct ballot_request *r;
         int rc = comm->failed;
 
-        pthread_mutex_lock(&comm->queue_lock);
-        r = oldest(comm, REQUEST_QUEUED, false);
-        pthread_mutex_unlock(&comm->queue_lock);
+        r = queue_next(comm);
         if (r == NULL)
             return;
         if (rc == 0)
             rc = majority_begin(comm->majority, &r->call);
         if (rc == -EAGAIN)
             return; /* rounds are drained, or a fused step is under way */
-        pthread_mutex_lock(&comm->queue_lock);
-        r->state = REQUEST_ACTIVE;
-        r->begun_ns = now_ns;
-        pthread_mutex_unlock(&comm->queue_lock);
-        atomic_fetch_sub(&comm->queued, 1);
-        comm->active++;
+        queue_begin(r, now_ns);
         if (rc < 0)
-            finish(r, rc);
+            queue_finish(r, rc);
     }
 }
 
@@ -155,15 +145,13 @@ static bool start_ring(struct ballot_comm *comm, uint64_t now_ns)
 
     if (ring_progress(comm->ring) != UINT64_MAX)
         return false;
-    r = oldest(comm, REQUEST_ACTIVE, true);
-    if (r == NULL || r->ringing)
+    r = queue_oldest_ring(comm);
+    /* With a quorum the call may be ours alone: then nothing may be sent. */
+    if (r == NULL || r->ringing || (comm->settings.quorum != 0 && !r->entered))
         return false;
-    if (ring_begin(comm->ring, now_ns, &r->ring) < 0) {
-        /* A rank of the ring has died: nothing goes around any more. */
-        finish(r, -ENOTCONN);
-        return true;
-    }
     r->ringing = true;
+    if (comm->dead_count > 0 || ring_begin(comm->ring, now_ns, &r->ring) < 0)
+        fail_ring(comm, r);
     return true;
 }
 
@@ -194,7 +182,7 @@ static void conclude(struct ballot_comm *comm, const struct majority_end *end)
         comm->farewell = STATUS_DIFFERS;
         comm->difference = end->difference;
     }
-    finish(r, rc);
+    queue_finish(r, rc);
     advance_fail(comm, rc);
 }
 
@@ -240,10 +228,12 @@ static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
     } else if (r->kind == REQUEST_RING && !r->circled) {
         r->entered = true;
         return;
+    } else if (r->kind == REQUEST_RING) {
+        rc = r->ring_result;
     }
     if (rc < 0 && r->ringing && !r->circled)
         ring_abandon(comm->ring);
-    finish(r, rc);
+    queue_finish(r, rc);
 }
 
 static void take_ends(struct ballot_comm *comm, uint64_t now_ns)
@@ -259,7 +249,7 @@ static void take_ends(struct ballot_comm *comm, uint64_t now_ns)
         return;
     r->circled = true;
     if (r->entered)
-        finish(r, 0);
+        queue_finish(r, r->ring_result);
 }
 
 /* ---- Deadlines ---- */
@@ -291,7 +281,7 @@ static void ring_tick(struct ballot_comm *comm, uint64_t now_ns)
         control_ask(comm, now_ns, early(comm, at));
     if (now_ns < at || now_ns < control_answers_ns(comm))
         return;
-    r = oldest(comm, REQUEST_ACTIVE, true);
+    r = queue_oldest_ring(comm);
     mask_set(&missing, (comm->rank + comm->ranks - 1) % comm->ranks);
     control_blame(comm, &missing);
     report_ranks(names, sizeof(names), &missing, comm->ranks, true);
@@ -317,7 +307,7 @@ static uint64_t ring_deadline(const struct ballot_comm *comm)
 /* The votes' own deadlines are the tallies' and the caster's. */
 static void vote_tick(struct ballot_comm *comm, uint64_t now_ns)
 {
-    const struct ballot_request *r = oldest(comm, REQUEST_ACTIVE, false);
+    const struct ballot_request *r = queue_oldest(comm);
 
     if (r != NULL && !comm->holding) {
         uint64_t ask = early(comm, r->begun_ns + timeout_ns(comm));
@@ -333,7 +323,7 @@ static void vote_tick(struct ballot_comm *comm, uint64_t now_ns)
 
 static uint64_t vote_deadline(struct ballot_comm *comm)
 {
-    const struct ballot_request *r = oldest(comm, REQUEST_ACTIVE, false);
+    const struct ballot_request *r = queue_oldest(comm);
     uint64_t ask;
 
     if (comm->holding)
@@ -351,7 +341,7 @@ static void tick(struct ballot_comm *comm, uint64_t now_ns)
     if (comm->failed != 0)
         return;
     majority_tick(comm->majority, now_ns);
-    if (comm->active > 0) {
+    if (comm->active_count > 0) {
         vote_tick(comm, now_ns);
         ring_tick(comm, now_ns);
     }
@@ -367,7 +357,7 @@ uint64_t advance_deadline(struct ballot_comm *comm)
         return at;
     next = majority_deadline(comm->majority);
     at = next < at ? next : at;
-    if (comm->active == 0)
+    if (comm->active_count == 0)
         return at;
     next = vote_deadline(comm);
     at = next < at ? next : at;
@@ -385,14 +375,19 @@ static bool endpoints_busy(const struct ballot_comm *comm)
     return false;
 }
 
-/* In finalize: nobody needs us any more, and what we said has left. */
+/*
+ * In finalize: nobody needs us any more, and what we said has left. Who has
+ * failed waits too, for who hears our goodbye says its own: until then a
+ * connection that is closed may take our last bytes with it.
+ */
 static void check_left(struct ballot_comm *comm)
 {
     if (atomic_load(&comm->left))
         return;
-    for (uint32_t r = 0; r < comm->ranks && comm->failed == 0; r++)
+    for (uint32_t r = 0; r < comm->ranks; r++)
         if (r != comm->rank && !mask_has(&comm->departed, r) &&
-            !comm->links[r].lost)
+            !comm->links[r].lost && !mask_has(&comm->dead, r) &&
+            !mask_has(&comm->missing, r))
             return;
     if (endpoints_busy(comm))
         return;
@@ -451,7 +446,7 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
 
 bool advance_busy(const struct ballot_comm *comm)
 {
-    return comm->active > 0 || atomic_load(&comm->queued) > 0 ||
+    return comm->active_count > 0 || atomic_load(&comm->queued) > 0 ||
            endpoints_busy(comm);
 }
 
@@ -460,11 +455,11 @@ void advance_fail(struct ballot_comm *comm, int error)
     if (comm->failed != 0)
         return;
     comm->failed = error;
+    comm->holding = false;
     majority_abandon(comm->majority);
     ring_abandon(comm->ring);
-    for (int i = 0; i < REQUESTS_MAX; i++)
-        if (comm->requests[i].state == REQUEST_ACTIVE)
-            finish(&comm->requests[i], error);
+    while (comm->active_count > 0)
+        queue_finish(comm->active[0], error);
     /* In a quorum the others go on without us. */
     control_tell_all(comm, CONTROL_GOODBYE);
 }

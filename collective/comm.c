@@ -330,7 +330,7 @@ int ballot_comm_finalize(struct ballot_comm **comm)
     for (int i = 0; i < REQUESTS_MAX; i++) {
         struct ballot_request *r = &c->requests[i];
 
-        if (r->state != REQUEST_FREE)
+        if (queue_holds(r))
             ballot_wait(&r);
     }
     if (!atomic_load(&c->aborted))

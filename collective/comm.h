@@ -5,8 +5,8 @@
  * Everything in it is under the engine's lock, but for what is marked. The
  * files: env.c what was configured, join.c who is there and over which
  * transport, comm.c life and death, advance.c one step of work, control.c what
- * ranks say beside collectives, request.c the
- * public collectives, report.c errors in words.
+ * ranks say beside collectives, request.c the public collectives, queue.c what
+ * waits and is under way, report.c errors in words.
  */
 #ifndef BALLOT_COLLECTIVE_COMM_H
 #define BALLOT_COLLECTIVE_COMM_H
@@ -69,24 +69,27 @@ enum call_op {
 
 enum request_kind { REQUEST_MAJORITY, REQUEST_ENTRY, REQUEST_RING };
 
+enum request_state {
+    REQUEST_FREE,
+    REQUEST_TAKEN,
+    REQUEST_QUEUED,
+    REQUEST_ACTIVE,
+    REQUEST_DONE,
+};
+
 /* A collective under way, in its communicator's pool. */
 struct ballot_request {
     struct ballot_comm *comm;
-    enum {
-        REQUEST_FREE,
-        REQUEST_TAKEN,
-        REQUEST_QUEUED,
-        REQUEST_ACTIVE,
-        REQUEST_DONE,
-    } state;
+    enum request_state state; /* under queue_lock */
     enum request_kind kind;
     const char *name;          /* "all_reduce", for errors */
     struct majority_call call; /* the vote, or the entry of the others */
     struct ring_call ring;
-    bool entered;   /* RING: all ranks have called the same */
-    bool circled;   /* RING: its ring operation is complete */
-    bool ringing;   /* RING: it was begun */
-    uint64_t order; /* of its submission */
+    bool entered;    /* RING: all ranks have called the same */
+    bool circled;    /* RING: its ring operation is complete */
+    bool ringing;    /* RING: it was begun */
+    int ring_result; /* RING: of its ring operation, when circled */
+    uint64_t order;  /* of its submission */
     uint64_t begun_ns;
     int result;
     atomic_bool done; /* read without the lock */
@@ -116,8 +119,9 @@ struct ballot_comm {
     struct ballot_request requests[REQUESTS_MAX];
     pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
     uint64_t submitted;
-    atomic_int queued; /* QUEUED requests */
-    uint32_t active;   /* ACTIVE ones */
+    atomic_int queued;                           /* QUEUED requests */
+    struct ballot_request *active[REQUESTS_MAX]; /* in the calls' order */
+    uint32_t active_count;
 
     bool quiet;                /* nothing to do until something comes */
     uint64_t asked_ns;         /* when all were asked who is there; 0: never */
@@ -132,7 +136,8 @@ struct ballot_comm {
 
     int failed; /* negative errno: no operation works any more */
     /* What others are told of it, where it is not a death. */
-    enum status farewell;         /* LOST or DIFFERS, else OK */
+    enum status farewell;         /* LOST, DIFFERS, GONE, else OK */
+    uint32_t ended_by;            /* GONE: whose last error says why */
     struct rank_mask missing;     /* LOST */
     struct difference difference; /* DIFFERS */
     atomic_bool aborted;          /* read and written without the lock */
@@ -175,6 +180,18 @@ int report_end(struct ballot_comm *comm, const struct ballot_request *request,
 int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
                       uint32_t root_bytes, char *why);
 void join_undo(struct ballot_comm *comm);
+
+/* ---- queue.c: requests; with the engine's lock, but for queue_holds() ---- */
+
+struct ballot_request *queue_next(struct ballot_comm *comm); /* or NULL */
+void queue_begin(struct ballot_request *request, uint64_t now_ns);
+void queue_finish(struct ballot_request *request, int result);
+/* Of those under way; NULL: there is none. */
+struct ballot_request *queue_oldest(const struct ballot_comm *comm);
+/* The oldest whose ring operation is not complete. */
+struct ballot_request *queue_oldest_ring(const struct ballot_comm *comm);
+/* Whether a caller has not given the request back. */
+bool queue_holds(struct ballot_request *request);
 
 /* ---- advance.c: one step, with the engine's lock held ---- */
 

@@ -30,6 +30,26 @@ static uint32_t first_dead(const struct ballot_comm *comm)
     return RANKS_MAX;
 }
 
+/* What we heard from another is passed on as it was. */
+static void describe_end(const struct ballot_comm *comm, struct header *header,
+                         union reason *reason)
+{
+    header->status = (uint8_t)comm->farewell;
+    if (comm->farewell == STATUS_LOST) {
+        reason->missing = comm->missing;
+    } else if (comm->farewell == STATUS_DIFFERS) {
+        reason->difference = comm->difference;
+    } else if (comm->farewell == STATUS_GONE) {
+        header->rank = comm->ended_by;
+    } else if (mask_count(&comm->dead) > 0) {
+        header->status = STATUS_DEAD;
+        header->rank = first_dead(comm);
+    } else {
+        header->status = STATUS_GONE;
+        header->rank = comm->rank;
+    }
+}
+
 static void put_control(struct ballot_comm *comm, uint32_t peer,
                         enum control control)
 {
@@ -47,16 +67,8 @@ static void put_control(struct ballot_comm *comm, uint32_t peer,
 
     if (place == NULL)
         return;
-    if (comm->failed != 0) {
-        header.status = STATUS_DEAD;
-        header.rank = first_dead(comm);
-        if (comm->farewell != STATUS_OK)
-            header.status = (uint8_t)comm->farewell;
-        if (comm->farewell == STATUS_LOST)
-            reason.missing = comm->missing;
-        if (comm->farewell == STATUS_DIFFERS)
-            reason.difference = comm->difference;
-    }
+    if (comm->failed != 0)
+        describe_end(comm, &header, &reason);
     memcpy(place, &header, sizeof(header));
     memcpy(place + LINE_BYTES, &reason, sizeof(reason));
     if (link_put(link, slot, bytes) < 0)
@@ -76,18 +88,22 @@ void control_tell_all(struct ballot_comm *comm, enum control control)
 
 static int hear_dead(struct ballot_comm *comm, uint32_t peer, uint32_t rank)
 {
-    if (rank < comm->ranks && rank != comm->rank) {
-        mask_set(&comm->dead, rank);
-        report_error(comm,
-                     "rank %u (%s) is gone, as rank %u noticed; this "
-                     "communicator has ended",
-                     rank, comm->hosts[rank], peer);
-    } else {
-        report_error(comm,
-                     "rank %u (%s) has ended the communicator after an error; "
-                     "see its last error",
-                     peer, comm->hosts[peer]);
-    }
+    mask_set(&comm->dead, rank);
+    report_error(comm,
+                 "rank %u (%s) is gone, as rank %u noticed; this communicator "
+                 "has ended",
+                 rank, comm->hosts[rank], peer);
+    return -ENOTCONN;
+}
+
+static int hear_end(struct ballot_comm *comm, uint32_t rank)
+{
+    comm->farewell = STATUS_GONE;
+    comm->ended_by = rank;
+    report_error(comm,
+                 "rank %u (%s) has ended the communicator after an error; see "
+                 "its last error",
+                 rank, comm->hosts[rank]);
     return -ENOTCONN;
 }
 
@@ -102,6 +118,14 @@ static int hear_missing(struct ballot_comm *comm, uint32_t peer,
     report_error(comm, "%u ms have passed, as rank %u noticed; missing: %s",
                  comm->settings.timeout_ms, peer, ranks);
     return -ETIMEDOUT;
+}
+
+static int hear_difference(struct ballot_comm *comm,
+                           const struct difference *difference)
+{
+    comm->farewell = STATUS_DIFFERS;
+    comm->difference = *difference;
+    return report_difference(comm, "a call", difference);
 }
 
 static void goodbye(struct ballot_comm *comm, const struct event *event,
@@ -119,9 +143,13 @@ static void goodbye(struct ballot_comm *comm, const struct event *event,
     if (header->status == STATUS_LOST)
         rc = hear_missing(comm, event->peer, &reason.missing);
     else if (header->status == STATUS_DIFFERS)
-        rc = report_difference(comm, "a call", &reason.difference);
-    else
+        rc = hear_difference(comm, &reason.difference);
+    else if (header->rank >= comm->ranks || header->rank == comm->rank)
+        rc = hear_end(comm, event->peer);
+    else if (header->status == STATUS_DEAD)
         rc = hear_dead(comm, event->peer, header->rank);
+    else
+        rc = hear_end(comm, header->rank);
     advance_fail(comm, rc);
 }
 

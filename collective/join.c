@@ -325,6 +325,29 @@ static int join_table(struct ballot_comm *comm, struct wire_record *table,
     return rc;
 }
 
+/*
+ * Hands in our record and gets everybody's. A process that makes another
+ * communicator at the same address may be faster than rank 0 and still find the
+ * root of the one before, which then goes away: it comes back to the next.
+ */
+static int meet(struct ballot_comm *comm, const struct sockaddr *root,
+                uint32_t root_bytes, const struct wire_record *record,
+                struct wire_record *table, uint64_t deadline_ns, char *why)
+{
+    static atomic_bool met_before;
+    bool again = comm->rank != 0 && atomic_load(&met_before);
+    int rc;
+
+    do
+        rc = bootstrap_join(root, root_bytes, &comm->credentials, comm->rank,
+                            comm->ranks, record, sizeof(*record), table,
+                            &comm->epoch, deadline_ns, why);
+    while (rc == -ECONNRESET && again && engine_now() < deadline_ns);
+    if (rc == 0)
+        atomic_store(&met_before, true);
+    return rc;
+}
+
 int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
                       uint32_t root_bytes, char *why)
 {
@@ -345,9 +368,7 @@ int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
     gethostname(record.host, sizeof(record.host) - 1);
     rc = open_endpoints(comm, root, root_bytes, &record, why);
     if (rc == 0)
-        rc = bootstrap_join(root, root_bytes, &comm->credentials, comm->rank,
-                            comm->ranks, &record, sizeof(record), table,
-                            &comm->epoch, deadline_ns, why);
+        rc = meet(comm, root, root_bytes, &record, table, deadline_ns, why);
     if (rc == 0)
         rc = join_table(comm, table, deadline_ns, why);
     if (rc == 0)

@@ -8,9 +8,9 @@
 enum {
     /* Below this a call is one chunk: more messages cost more than they gain.
      */
-    CHUNK_MIN_COORDINATES = 16384,
+    CHUNK_MIN_COORDINATES = 65536,
     /* Chunks for each server, so that packing and counting overlap. */
-    CHUNKS_PER_SERVER = 4,
+    CHUNKS_PER_SERVER = 2,
 };
 
 static const uint8_t type_bits[BALLOT_TYPES] = {

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.c - one rank of the whole-process tests: worker SCENARIO key=value...
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+static char **options;
+
+const char *option_text(const char *key, const char *otherwise)
+{
+    size_t bytes = strlen(key);
+
+    for (char **o = options; *o != NULL; o++)
+        if (strncmp(*o, key, bytes) == 0 && (*o)[bytes] == '=')
+            return *o + bytes + 1;
+    return otherwise;
+}
+
+uint64_t option(const char *key, uint64_t otherwise)
+{
+    const char *text = option_text(key, NULL);
+
+    return text == NULL ? otherwise : strtoull(text, NULL, 0);
+}
+
+uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void sleep_ms(uint64_t ms)
+{
+    struct timespec left = {
+        .tv_sec = (time_t)(ms / 1000),
+        .tv_nsec = (long)(ms % 1000) * 1000000,
+    };
+
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        continue;
+}
+
+void say(const char *format, ...)
+{
+    char line[2048];
+    va_list arguments;
+    int bytes;
+
+    va_start(arguments, format);
+    bytes = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    va_end(arguments);
+    if (bytes > (int)sizeof(line) - 2)
+        bytes = (int)sizeof(line) - 2;
+    line[bytes] = '\n';
+    if (write(STDOUT_FILENO, line, (size_t)bytes + 1) < 0)
+        _exit(3);
+}
+
+void need(int rc, const struct ballot_comm *comm, const char *what)
+{
+    if (rc >= 0)
+        return;
+    say("failed what=%s rc=%d text=%s", what, rc, ballot_last_error(comm));
+    exit(3);
+}
+
+void *need_memory(size_t bytes)
+{
+    void *memory = calloc(1, bytes);
+
+    need(memory == NULL ? -ENOMEM : 0, NULL, "memory");
+    return memory;
+}
+
+struct ballot_comm *join(const struct ballot_config *config)
+{
+    struct ballot_comm *comm = NULL;
+
+    need(ballot_comm_init_env(&comm, config), NULL, "init");
+    return comm;
+}
+
+uint64_t mix(uint64_t x)
+{
+    x = (x + 0x9e3779b97f4a7c15) * 0xd1342543de82ef95;
+    x ^= x >> 29;
+    x *= 0xaef17502108ef2d9;
+    return x ^ x >> 32;
+}
+
+uint64_t digest(uint64_t hash, const void *bytes, size_t count)
+{
+    const uint8_t *b = bytes;
+
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ b[i]) * 0x100000001b3 + 1;
+    return hash;
+}
+
+/* As in a container that refuses io_uring. */
+static void refuse_uring(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {
+        .len = sizeof(filter) / sizeof(filter[0]),
+        .filter = filter,
+    };
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        need(-errno, NULL, "seccomp");
+}
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} scenarios[] = {
+    {"stream", stream},     {"train", train},
+    {"disagree", disagree}, {"arguments", arguments},
+    {"abort", abort_call},  {"init", init_only},
+    {"cycles", cycles},     {"threads", threads},
+    {"idle", idle},         {"async", async},
+    {"requests", requests}, {"several", several},
+    {"id", by_id},          {"values", values},
+    {"sums", sums},         {"signum", signum},
+};
+
+int main(int count, char **words)
+{
+    if (count < 2)
+        return 2;
+    options = words + 2;
+    if (option("refuse_uring", 0) != 0)
+        refuse_uring();
+    for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
+        if (strcmp(scenarios[i].name, words[1]) == 0)
+            return scenarios[i].run();
+    fprintf(stderr, "worker: there is no scenario %s\n", words[1]);
+    return 2;
+}

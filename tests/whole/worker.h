@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.h - what the scenarios of the program `worker` share.
+ *
+ * A worker is one rank, started by the Python scripts beside it as a user's
+ * program would be: it links the shared library and sees ballot.h only. What it
+ * observes it prints as lines of "word key=value ...".
+ */
+#ifndef TESTS_WHOLE_WORKER_H
+#define TESTS_WHOLE_WORKER_H
+
+#include <ballot.h>
+
+/* "key=value" of the command line, or what else it is. */
+uint64_t option(const char *key, uint64_t otherwise);
+const char *option_text(const char *key, const char *otherwise);
+
+uint64_t now_ns(void); /* CLOCK_MONOTONIC, as Python's time.monotonic() */
+void sleep_ms(uint64_t ms);
+
+/* One line on stdout, at once. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Ends the program with a message if a call failed that had to succeed. */
+void need(int rc, const struct ballot_comm *comm, const char *what);
+/* Zeroed memory, or the end of the program. */
+void *need_memory(size_t bytes);
+
+/* Joins as the environment says; `config` may be NULL. */
+struct ballot_comm *join(const struct ballot_config *config);
+
+uint64_t mix(uint64_t x);
+/* Goes on from `hash`; begin with 0. */
+uint64_t digest(uint64_t hash, const void *bytes, size_t count);
+
+/* ---- Scenarios: 0, or the exit code of a failure ---- */
+
+int stream(void);    /* one kind of call again and again until it fails */
+int train(void);     /* votes with a quorum, checked round by round */
+int disagree(void);  /* good calls, one that differs, good calls */
+int arguments(void); /* what is out of range */
+int abort_call(void);
+int init_only(void);
+
+int cycles(void);  /* init and finalize, and what they leave behind */
+int threads(void); /* the same, with all ranks in one process */
+int idle(void);
+int async(void);
+int requests(void); /* 16 of them, and the 17th */
+int several(void);  /* communicators in several threads */
+int by_id(void);    /* a unique id that travels in a file */
+
+int values(void); /* every type and option against another computation */
+int sums(void);
+int signum(void);
+
+#endif
