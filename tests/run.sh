@@ -96,8 +96,10 @@ build tsan
 # TSan's shadow memory wants the layout of a process without randomisation.
 plain=()
 setarch -R true 2> /dev/null && plain=(setarch -R)
+# Kernels have no threads; training and sweeps of values are only slow there.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
-    -L '^(unit|contract|whole)$'
+    -L '^(unit|contract|whole)$' \
+    -E '^unit[.](floats|kernels|pack|read_once|vote)$|^whole[.](training|values|life|ballot_run)'
 
 if "$full"; then
     build clang
