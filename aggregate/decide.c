@@ -41,12 +41,14 @@ static uint32_t largest_group(const struct tally *t, struct call *call,
     return count;
 }
 
-/* Everybody whose put of base is in: what a failed decision tells. */
+/* Everybody whose put of base is in: what a failed decision tells. Of a quorum
+ * who abstains is missing too, for it has left that round. */
 static void present(const struct tally *t, struct rank_mask *mask)
 {
     *mask = (struct rank_mask){0};
     for (uint32_t v = 0; v < t->config.shape.ranks; v++)
-        if (is_in(t, v, t->base))
+        if (is_in(t, v, t->base) &&
+            (t->config.quorum == 0 || !landing_at(t, v, t->base)->abstain))
             mask_set(mask, v);
 }
 

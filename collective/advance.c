@@ -452,8 +452,14 @@ bool advance_busy(const struct ballot_comm *comm)
 
 void advance_fail(struct ballot_comm *comm, int error)
 {
+    struct majority_end end;
+
     if (comm->failed != 0)
         return;
+    if (majority_complete(comm->majority, &end)) {
+        keep_round(comm, &end);
+        queue_finish(end.context, 0);
+    }
     comm->failed = error;
     comm->holding = false;
     majority_abandon(comm->majority);

@@ -46,7 +46,7 @@ static struct {
     struct ballot_comm *comms;
     uint64_t drives; /* by callers */
     bool stop;
-    bool asleep;      /* the thread waits in epoll */
+    int asleep;       /* threads that wait in epoll */
     bool crowded;     /* more ranks on this host than cores for them */
     uint64_t spin_ns; /* as long as spinning has paid lately */
     uint64_t waits;
@@ -197,10 +197,15 @@ static void sleep_armed(int most_ms)
 
     if (most_ms >= 0 && (timeout < 0 || timeout > most_ms))
         timeout = most_ms;
+    engine.asleep++;
     pthread_mutex_unlock(&engine.lock);
     epoll_wait(engine.epoll, events, 8, timeout);
     engine_lock();
+    engine.asleep--;
     drain_bell();
+    /* It may have been rung for the other one. */
+    if (engine.asleep > 0)
+        ring_bell();
 }
 
 static void *run(void *unused)
@@ -215,9 +220,7 @@ static void *run(void *unused)
             seen = engine.drives;
             wait_until(&engine.freed, engine_now() + DOZE_NS);
         } else if (!drive(engine_now()) && !engine.driven && arm_all()) {
-            engine.asleep = true;
             sleep_armed(-1);
-            engine.asleep = false;
         }
     }
     pthread_mutex_unlock(&engine.lock);
@@ -433,6 +436,9 @@ int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
     engine_lock();
     while (!atomic_load(done) && rc == 0) {
         if (engine.driven) {
+            /* Who drives may have gone to sleep before we called. */
+            if (engine.asleep > 0)
+                ring_bell();
             engine.sleepers++;
             wait_until(&engine.changed, deadline_ns);
             engine.sleepers--;
@@ -442,7 +448,7 @@ int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
         }
         engine.driven = true;
         /* The thread would wake for everything that arrives for us. */
-        if (engine.asleep)
+        if (engine.asleep > 0)
             ring_bell();
         rc = drive_until(done, deadline_ns);
         give_role();

@@ -388,6 +388,21 @@ bool majority_ended(struct majority *majority, struct majority_end *end)
     return false;
 }
 
+bool majority_complete(struct majority *majority, struct majority_end *end)
+{
+    struct voting *v;
+
+    if (majority->fused < 0)
+        return false;
+    v = &majority->rounds[majority->fused];
+    if (!v->updating)
+        return false;
+    while (v->next < v->call.round.count)
+        update_chunk(majority, v);
+    give_end(majority, v, end);
+    return true;
+}
+
 void majority_abandon(struct majority *majority)
 {
     for (uint32_t i = 0; i < ROUNDS_MAX; i++)

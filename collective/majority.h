@@ -86,6 +86,10 @@ uint64_t majority_deadline(const struct majority *majority);
 /* Rounds that ended since the last call, each once. */
 bool majority_ended(struct majority *majority, struct majority_end *end);
 
+/* Ends a fused step whose results are all in, at once: its parameters must not
+ * stay updated by half. False if there is none. */
+bool majority_complete(struct majority *majority, struct majority_end *end);
+
 /* Forgets the buffers of all rounds under way: they ended otherwise. */
 void majority_abandon(struct majority *majority);
 
