@@ -274,7 +274,7 @@ static bool blames_right(const struct cluster *cluster,
                memcmp(&end->difference.call[0], &end->difference.call[1],
                       sizeof(struct call)) != 0;
     if (end->status == STATUS_GONE)
-        return plan->quorum != 0;
+        return plan->quorum != 0 || plan->faulty > 0;
     for (uint32_t r = 0; r < plan->ranks; r++) {
         bool missing = end->timed_out ? mask_has(&end->missing, r)
                                       : !mask_has(&end->every, r);
@@ -288,7 +288,8 @@ static bool blames_right(const struct cluster *cluster,
      * without it or by a silent server that it waits for. */
     return right || numbers_differ(plan) ||
            (any && !end->timed_out && plan->quorum != 0) ||
-           (any && plan->servers > 1 && plan->faulty > 0);
+           (any && plan->faulty > 0 && plan->quorum == 0 &&
+            !names_exactly(plan));
 }
 
 /* Whether a rank in this role has all it needs to go on. */

@@ -410,6 +410,7 @@ static void a_liar_cannot_make_the_next_round_expire(void **state)
     assert_answers(0, STATUS_LOST, 0x10);
     for (uint32_t v = 0; v < 3; v++) {
         put(5000, v, 1);
+        tally_tick(tally, 5000);
         assert_false(tally_next(tally, &command));
     }
     tally_tick(tally, 5100);

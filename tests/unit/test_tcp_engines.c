@@ -253,8 +253,8 @@ static uint32_t count_prompt(const struct cluster *cluster, bool asleep)
     return prompt;
 }
 
-/* Only a part has to be prompt, and one time in forty: the machine may have more
- * threads than cores. */
+/* Only a part has to be prompt, and that in one try of many: the machine may
+ * have more threads than cores. */
 static void the_thread_that_drove_computes(void **state)
 {
     struct cluster cluster;

@@ -159,6 +159,19 @@ def abort():
         job.finish("abort")
 
 
+def abort_step():
+    """An abort in the middle of an update: it is whole, or was not begun."""
+    for ms in (100, 123, 137, 151, 172, 190):
+        with Job(2, "stream", "op=signum", "count=4000000", f"abort={ms}",
+                 COUNT_MAX=4000000) as job:
+            for end, line in zip(job.wait_all("end"), job.wait_all("untouched")):
+                check(f"no half of a step after an abort ({ms} ms)",
+                      line is not None and line["yes"] == "1" and
+                      end.number("rc") in (ECANCELED, ENOTCONN),
+                      end and end.text)
+            job.finish("abort in a step")
+
+
 for how in DEVIATIONS:
     differ(how, 2, "ranks")
 differ("count", 0, "ranks")
@@ -177,4 +190,5 @@ wrong_key()
 other_count()
 refuse()
 abort()
+abort_step()
 done()

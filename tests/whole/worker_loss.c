@@ -55,13 +55,26 @@ static void open_stream(struct streaming *s)
         s->send[i] = (i + (size_t)ballot_comm_rank(s->comm)) % 3 ? 1.f : -1.f;
 }
 
+/* In a thread of its own, so that it meets the call wherever it is. */
+static void *abort_soon(void *comm)
+{
+    sleep_ms(option("abort", 300));
+    say("aborting at=%llu", (unsigned long long)now_ns());
+    need(ballot_comm_abort(comm), comm, "abort");
+    return NULL;
+}
+
 int stream(void)
 {
     uint64_t begin, call = 0, calls = option("calls", UINT64_MAX);
     struct streaming s;
+    pthread_t thread;
     int rc = 0;
 
     open_stream(&s);
+    if (option("abort", 0) != 0)
+        need(-pthread_create(&thread, NULL, abort_soon, s.comm), NULL,
+             "thread");
     for (; call < calls && rc == 0; call++) {
         if (call == 5)
             say("running");
@@ -78,6 +91,8 @@ int stream(void)
     say("again rc=%d us=%llu text=%s", rc,
         (unsigned long long)(now_ns() - begin) / 1000,
         ballot_last_error(s.comm));
+    if (option("abort", 0) != 0)
+        pthread_join(thread, NULL);
     begin = now_ns();
     rc = ballot_comm_finalize(&s.comm);
     say("finalized rc=%d ms=%llu", rc,
@@ -375,14 +390,6 @@ int arguments(void)
 }
 
 /* ---- Ends from within ---- */
-
-static void *abort_soon(void *comm)
-{
-    sleep_ms(300);
-    say("aborting at=%llu", (unsigned long long)now_ns());
-    need(ballot_comm_abort(comm), comm, "abort");
-    return NULL;
-}
 
 /* Rank 0 waits for the others, who call only when it has aborted. */
 int abort_call(void)
