@@ -10,6 +10,7 @@
 
 enum {
     EVENTS_MAX = 32,
+    BUSY_STEPS = 1000,     /* so many in a row, then deadlines are looked at */
     STEP_NS = 5000,        /* small chunks go on until then */
     EARLY_NS = 200000000,  /* before a deadline all are asked who is there */
     FRESH_NS = 1000000000, /* answers are so old at most */
@@ -434,8 +435,11 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
     if (moved || !comm->quiet)
         moved |= work(comm, now_ns);
     /* Deadlines only when all that came was seen: after a stop of our own
-     * process one may have passed that others have kept. */
-    if (!moved && now_ns >= advance_deadline(comm)) {
+     * process one may have passed that others have kept. But no peer that keeps
+     * us busy holds them back. */
+    comm->busy_steps = moved ? comm->busy_steps + 1 : 0;
+    if ((!moved || comm->busy_steps % BUSY_STEPS == 0) &&
+        now_ns >= advance_deadline(comm)) {
         tick(comm, now_ns);
         moved = work(comm, now_ns);
     }

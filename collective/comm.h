@@ -123,6 +123,7 @@ struct ballot_comm {
     struct ballot_request *active[REQUESTS_MAX]; /* in the calls' order */
     uint32_t active_count;
 
+    uint32_t busy_steps;       /* in a row in which something moved */
     bool quiet;                /* nothing to do until something comes */
     uint64_t asked_ns;         /* when all were asked who is there; 0: never */
     struct rank_mask answered; /* who has, since */
