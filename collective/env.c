@@ -9,7 +9,7 @@
 #include "comm.h"
 
 enum {
-    WINDOW_DEFAULT = 4,
+    WINDOW_DEFAULT = 8,
     GRACE_DEFAULT_MS = 100,
     TIMEOUT_DEFAULT_MS = 60000,
     TIMEOUT_MAX_MS = 86400000, /* a day */
