@@ -352,6 +352,19 @@ void engine_detach(struct ballot_comm *comm)
 
 /* ---- Callers ---- */
 
+#if defined(__x86_64__)
+/* Tells the core that it spins. */
+static void relax(void)
+{
+    __builtin_ia32_pause();
+}
+#else
+static void relax(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+#endif
+
 /* Nothing moved for `idle_ns`: waits a little, and not with the lock if that
  * may keep somebody. False when it is time to sleep. */
 static bool linger(uint64_t idle_ns)
@@ -363,7 +376,7 @@ static bool linger(uint64_t idle_ns)
         sched_yield();
         engine_lock();
     } else {
-        __builtin_ia32_pause();
+        relax();
     }
     return true;
 }

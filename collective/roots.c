@@ -22,10 +22,9 @@ enum {
 struct identity {
     char magic[8];
     uint32_t address_bytes;
-    uint32_t none; /* auth=none */
     uint8_t address[ID_ADDRESS_BYTES];
     uint8_t key[KEY_BYTES];
-    uint8_t padding[16];
+    uint8_t padding[20];
 };
 
 _Static_assert(sizeof(struct identity) == sizeof(struct ballot_unique_id),
@@ -134,7 +133,6 @@ int roots_read_id(const struct ballot_unique_id *id, struct place *place,
     *place = (struct place){.address_bytes = identity.address_bytes};
     memcpy(&place->address, identity.address, identity.address_bytes);
     memcpy(place->credentials.key, identity.key, KEY_BYTES);
-    place->credentials.none = identity.none != 0;
     explicit_bzero(&identity, sizeof(identity));
     return 0;
 }

@@ -104,10 +104,10 @@ enum ballot_auth {
 };
 
 /*
- * Configuration of a communicator; the same on every rank, but for `weights`
- * nothing is kept by reference and weights are copied. Start from
- * BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose". Environment variables of the
- * name in brackets override the default, not a value that was set here.
+ * Configuration of a communicator; the same on every rank (init_timeout_ms and
+ * auth may differ). Nothing is kept by reference: weights are copied. Start
+ * from BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose". Environment variables
+ * of the name in brackets override the default, not a value that was set here.
  */
 struct ballot_config {
     enum ballot_servers servers; /* [BALLOT_SERVERS=ranks|root] */
