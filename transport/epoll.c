@@ -12,12 +12,7 @@
 
 #include "tcp.h"
 
-enum {
-    /* With so few links, asking each socket is cheaper than asking epoll and
-     * then the socket. */
-    DIRECT_LINKS = 2,
-    COLLECT_EVENTS = 64,
-};
+enum { COLLECT_EVENTS = 64 };
 
 int epoll_open(struct endpoint *endpoint)
 {
@@ -87,6 +82,7 @@ void epoll_collect(struct endpoint *endpoint)
         ask_epoll(endpoint);
         return;
     }
+    /* Each socket is asked in its turn. */
     for (uint32_t i = 0; i < endpoint->peers_count; i++) {
         struct tcp_link *link = endpoint->links[endpoint->peers[i]];
 
@@ -99,48 +95,25 @@ void epoll_collect(struct endpoint *endpoint)
 
 void epoll_receive(struct endpoint *endpoint, struct tcp_link *link)
 {
-    struct iovec pieces[2];
-    struct msghdr message = {.msg_iov = pieces};
     size_t asked_bytes;
     ssize_t got;
 
     if (!link->readable)
         return;
-    message.msg_iovlen = (size_t)tcp_wanted(endpoint, link, pieces);
-    asked_bytes = pieces[0].iov_len;
-    if (message.msg_iovlen > 1)
-        asked_bytes += pieces[1].iov_len;
-    got = recvmsg(link->descriptor, &message, MSG_DONTWAIT);
-    if (got > 0) {
-        tcp_received(endpoint, link, (size_t)got);
-        /* What comes later makes a new edge; an end that came does not. */
-        if ((size_t)got < asked_bytes && !link->hangup)
-            link->readable = false;
-    } else if (got == 0) {
-        tcp_ended(endpoint, link, -ECONNRESET);
-    } else if (errno == EAGAIN) {
+    got = tcp_receive_now(endpoint, link, &asked_bytes);
+    /* What comes later makes a new edge; an end that came does not. */
+    if (got == -EAGAIN ||
+        (got > 0 && (size_t)got < asked_bytes && !link->hangup))
         link->readable = false;
-    } else if (errno != EINTR) {
-        tcp_ended(endpoint, link, -errno);
-    }
 }
 
 void epoll_send(struct endpoint *endpoint, struct tcp_link *link)
 {
-    ssize_t sent;
-
     if (!link->up || !link->writable || link->frames_count == 0)
         return;
-    tcp_gather(endpoint, link);
-    sent =
-        sendmsg(link->descriptor, &link->message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0) {
-        tcp_sent(endpoint, link, (size_t)sent);
-    } else if (errno == EAGAIN) {
+    if (tcp_send_now(endpoint, link) == -EAGAIN) {
         link->writable = false;
         endpoint->blocked++;
-    } else if (errno != EINTR) {
-        tcp_broken(endpoint, link, -errno);
     }
     if (link->frames_count > 0 && link->writable)
         tcp_ready(endpoint, link);

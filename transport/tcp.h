@@ -28,6 +28,9 @@ enum {
                                  payloads; the rest goes straight to the slot */
     GATHER_FRAMES = 8,        /* sent by one system call */
     SMALL_BYTES = 4096,       /* a put that does not wait for the next poll() */
+    /* With so few links, asking each socket by a plain call is cheaper than
+     * asking the kernel which one is ready, by epoll or by a request. */
+    DIRECT_LINKS = 2,
 };
 
 struct tcp_frame {
@@ -122,6 +125,8 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
 /* ---- What engines call: tcp_ready() in tcp.c, the rest in tcp_frame.c ---- */
 
 void tcp_ready(struct endpoint *endpoint, struct tcp_link *link);
+/* Whether what is to be sent is one small frame. */
+bool tcp_is_small(const struct tcp_link *link);
 /* Prepares link->message with what is to be sent. */
 void tcp_gather(const struct endpoint *endpoint, struct tcp_link *link);
 void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes);
@@ -134,6 +139,12 @@ void tcp_received(struct endpoint *endpoint, struct tcp_link *link,
                   size_t bytes);
 /* Nothing more will be received. */
 void tcp_ended(struct endpoint *endpoint, struct tcp_link *link, int reason);
+
+/* Plain calls that do not wait; -EAGAIN: nothing could be moved now. What they
+ * moved, or that the link is broken, is reported as above. */
+ssize_t tcp_receive_now(struct endpoint *endpoint, struct tcp_link *link,
+                        size_t *asked_bytes);
+ssize_t tcp_send_now(struct endpoint *endpoint, struct tcp_link *link);
 
 /* ---- What an engine is ---- */
 

@@ -65,6 +65,12 @@ void tcp_enqueue(struct endpoint *endpoint, struct tcp_link *link,
     endpoint->leaving++;
 }
 
+bool tcp_is_small(const struct tcp_link *link)
+{
+    return link->frames_count == 1 &&
+           le32toh(link->frames[link->frames_first].bytes) <= SMALL_BYTES;
+}
+
 void tcp_gather(const struct endpoint *endpoint, struct tcp_link *link)
 {
     struct iovec *piece = link->pieces;
@@ -115,6 +121,20 @@ void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link)
     link->frames_count = 0;
 }
 
+ssize_t tcp_send_now(struct endpoint *endpoint, struct tcp_link *link)
+{
+    ssize_t sent;
+
+    tcp_gather(endpoint, link);
+    sent =
+        sendmsg(link->descriptor, &link->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0)
+        tcp_sent(endpoint, link, (size_t)sent);
+    else if (errno != EAGAIN && errno != EINTR)
+        tcp_broken(endpoint, link, -errno);
+    return sent >= 0 ? sent : -errno;
+}
+
 void tcp_broken(struct endpoint *endpoint, struct tcp_link *link, int reason)
 {
     if (link->reason == 0)
@@ -158,6 +178,27 @@ void tcp_received(struct endpoint *endpoint, struct tcp_link *link,
     }
     link->buffer_end += (uint32_t)bytes;
     tcp_ready(endpoint, link);
+}
+
+ssize_t tcp_receive_now(struct endpoint *endpoint, struct tcp_link *link,
+                        size_t *asked_bytes)
+{
+    struct iovec pieces[2];
+    struct msghdr message = {.msg_iov = pieces};
+    ssize_t got;
+
+    message.msg_iovlen = (size_t)tcp_wanted(endpoint, link, pieces);
+    *asked_bytes = pieces[0].iov_len;
+    if (message.msg_iovlen > 1)
+        *asked_bytes += pieces[1].iov_len;
+    got = recvmsg(link->descriptor, &message, MSG_DONTWAIT);
+    if (got > 0)
+        tcp_received(endpoint, link, (size_t)got);
+    else if (got == 0)
+        tcp_ended(endpoint, link, -ECONNRESET);
+    else if (errno != EAGAIN && errno != EINTR)
+        tcp_ended(endpoint, link, -errno);
+    return got >= 0 ? got : -errno;
 }
 
 void tcp_ended(struct endpoint *endpoint, struct tcp_link *link, int reason)
