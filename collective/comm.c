@@ -98,6 +98,7 @@ static int open_voter(struct ballot_comm *comm)
             },
         .kernels = comm->kernels,
         .links = comm->links,
+        .local_ranks = comm->local_ranks,
         .fused_max = s->count_max,
     };
 

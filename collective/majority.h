@@ -15,6 +15,7 @@ struct majority_config {
     struct caster_config caster;
     const struct kernels *kernels;
     const struct link *links; /* [ranks], the caller's; server s is rank s */
+    uint32_t local_ranks;     /* on this host: they share its caches */
     size_t fused_max; /* largest count of a fused step; its results wait in
                          fused_max / 8 bytes (twice with ties) */
 };

@@ -68,6 +68,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
         .caster = caster_config(plan, rank),
         .kernels = cluster->oracle.real,
         .links = m->links,
+        .local_ranks = 1,
         .fused_max = PLAN_COUNT_MAX,
     };
     int rc;
