@@ -11,7 +11,7 @@
 enum {
     EVENTS_MAX = 32,
     BUSY_STEPS = 1000,     /* so many in a row, then deadlines are looked at */
-    STEP_NS = 5000,        /* small chunks go on until then */
+    STEP_BYTES = 1 << 16,  /* small chunks go on until then: about 5 us */
     EARLY_NS = 200000000,  /* before a deadline all are asked who is there */
     FRESH_NS = 1000000000, /* answers are so old at most */
 };
@@ -396,27 +396,32 @@ static void check_left(struct ballot_comm *comm)
     engine_announce();
 }
 
-/* At most one chunk of work, for others first. */
-static bool work_once(struct ballot_comm *comm, uint64_t now_ns)
+/* At most one chunk of work, for others first; returns the bytes that it went
+ * through, 0: there was nothing to do. */
+static size_t work_once(struct ballot_comm *comm, uint64_t now_ns)
 {
-    bool moved = comm->serve != NULL && serve_step(comm->serve, now_ns);
+    size_t bytes = comm->serve == NULL ? 0 : serve_step(comm->serve, now_ns);
 
-    if (!moved && comm->failed == 0)
-        moved = majority_step(comm->majority, now_ns) ||
-                start_ring(comm, now_ns) || ring_step(comm->ring, now_ns);
+    if (bytes == 0 && comm->failed == 0)
+        bytes = majority_step(comm->majority, now_ns);
+    if (bytes == 0 && comm->failed == 0 &&
+        (start_ring(comm, now_ns) || ring_step(comm->ring, now_ns)))
+        bytes = STEP_BYTES;
     take_ends(comm, now_ns);
-    return moved;
+    return bytes;
 }
 
 /* One large chunk of work, or several small ones. */
 static bool work(struct ballot_comm *comm, uint64_t now_ns)
 {
-    bool moved = work_once(comm, now_ns);
+    size_t bytes = work_once(comm, now_ns), all = bytes;
 
-    comm->quiet = !moved && !endpoints_busy(comm);
-    while (moved && engine_now() - now_ns < STEP_NS && work_once(comm, now_ns))
-        ;
-    return moved;
+    comm->quiet = bytes == 0 && !endpoints_busy(comm);
+    while (bytes > 0 && all < STEP_BYTES) {
+        bytes = work_once(comm, now_ns);
+        all += bytes;
+    }
+    return all > 0;
 }
 
 bool advance_step(struct ballot_comm *comm, uint64_t now_ns)

@@ -156,6 +156,13 @@ void majority_arrived(struct majority *majority, const struct event *event,
 
 /* ---- Results ---- */
 
+/* Bytes of a chunk in a caller's vector, and a line for what comes with it. */
+static size_t bytes_of(const struct call *call)
+{
+    return LINE_BYTES +
+           (size_t)call->coordinates * element_bits[call->type] / 8;
+}
+
 /* Address of coordinate `first` in a caller's vector; first is a multiple of
  * 512, so it is whole bytes for packed signs too. */
 static void *element(const void *vector, uint8_t type, uint64_t first)
@@ -221,12 +228,13 @@ static void apply_signs(struct majority *m, struct voting *v,
         call->coordinates, v->far);
 }
 
-static void apply_result(struct majority *m, uint64_t now_ns)
+static size_t apply_result(struct majority *m, uint64_t now_ns)
 {
     struct waiting *w = &m->waiting[m->waiting_head];
     struct caster_result *result = &w->result;
     struct voting *v = &m->rounds[result->round_slot];
     bool wanted = caster_wants(m->caster, result) && v->live;
+    size_t bytes = LINE_BYTES;
     const uint8_t *payload =
         w->memory +
         (size_t)LINE_BYTES * (1 + mask_lines(m->config.caster.shape.ranks));
@@ -245,10 +253,13 @@ static void apply_result(struct majority *m, uint64_t now_ns)
     if (wanted) {
         note_voters(m, v, result, w->memory);
         v->end.rank = result->header.rank;
-        if (result->header.status == STATUS_OK)
+        if (result->header.status == STATUS_OK) {
             apply_signs(m, v, result, payload);
+            bytes = bytes_of(&result->header.call);
+        }
     }
     caster_consumed(m->caster, now_ns, result);
+    return bytes;
 }
 
 /* ---- Puts ---- */
@@ -300,7 +311,7 @@ static bool put_chunk(struct majority *m, uint64_t now_ns,
 /* ---- The fused update ---- */
 
 /* Updates one chunk of the parameters, once the whole round is in. */
-static void update_chunk(struct majority *m, struct voting *v)
+static size_t update_chunk(struct majority *m, struct voting *v)
 {
     const struct majority_call *call = &v->call;
     uint64_t left = call->round.count - v->next;
@@ -315,28 +326,25 @@ static void update_chunk(struct majority *m, struct voting *v)
         (float *)call->recv + v->next, (const uint64_t *)(const void *)signs,
         (const uint64_t *)(const void *)zeros, call->rate, call->decay, count);
     v->next += count;
+    return count * sizeof(float);
 }
 
-bool majority_step(struct majority *majority, uint64_t now_ns)
+size_t majority_step(struct majority *majority, uint64_t now_ns)
 {
     struct caster_put put;
 
-    if (majority->waiting_count > 0) {
-        apply_result(majority, now_ns);
-        return true;
-    }
+    if (majority->waiting_count > 0)
+        return apply_result(majority, now_ns);
     if (caster_next(majority->caster, &put) &&
         put_chunk(majority, now_ns, &put))
-        return true;
+        return bytes_of(&put.header.call);
     if (majority->fused >= 0) {
         struct voting *v = &majority->rounds[majority->fused];
 
-        if (v->updating && v->next < v->call.round.count) {
-            update_chunk(majority, v);
-            return true;
-        }
+        if (v->updating && v->next < v->call.round.count)
+            return update_chunk(majority, v);
     }
-    return false;
+    return 0;
 }
 
 void majority_tick(struct majority *majority, uint64_t now_ns)

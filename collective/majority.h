@@ -78,8 +78,9 @@ void majority_arrived(struct majority *majority, const struct event *event,
                       uint32_t slot);
 
 /* Applies one result, or packs and puts one chunk, or updates one chunk of a
- * fused step; false if there was nothing to do. */
-bool majority_step(struct majority *majority, uint64_t now_ns);
+ * fused step; returns the bytes that it went through, at least a line; 0: there
+ * was nothing to do. */
+size_t majority_step(struct majority *majority, uint64_t now_ns);
 
 void majority_tick(struct majority *majority, uint64_t now_ns);
 uint64_t majority_deadline(const struct majority *majority);

@@ -246,17 +246,19 @@ static void write_result(struct serve *s, const struct tally_command *command)
     }
 }
 
-bool serve_step(struct serve *serve, uint64_t now_ns)
+size_t serve_step(struct serve *serve, uint64_t now_ns)
 {
     struct tally_command command;
+    size_t plane;
 
     if (!tally_next(serve->tally, &command))
-        return false;
+        return 0;
+    plane = plane_bytes(command.header.call.coordinates);
     if (command.kind == TALLY_COUNT) {
         count_chunk(serve, &command);
         tally_counted(serve->tally, now_ns);
-    } else {
-        write_result(serve, &command);
+        return plane * serve->config.tally.shape.ranks;
     }
-    return true;
+    write_result(serve, &command);
+    return LINE_BYTES + plane;
 }

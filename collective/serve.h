@@ -52,8 +52,9 @@ void serve_lost(struct serve *serve, uint64_t now_ns, uint32_t rank);
 void serve_tick(struct serve *serve, uint64_t now_ns);
 uint64_t serve_deadline(const struct serve *serve);
 
-/* Counts one chunk or writes one result; false if there was nothing to do. */
-bool serve_step(struct serve *serve, uint64_t now_ns);
+/* Counts one chunk or writes one result; returns the bytes that it went
+ * through, at least a line; 0: there was nothing to do. */
+size_t serve_step(struct serve *serve, uint64_t now_ns);
 
 void serve_count(const struct serve *serve, struct serve_counts *counts);
 
