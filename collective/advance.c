@@ -193,7 +193,7 @@ static void hold(struct ballot_comm *comm, uint64_t now_ns,
 {
     comm->held = *end;
     comm->holding = true;
-    control_ask(comm, now_ns, now_ns - FRESH_NS);
+    control_confirm(comm, now_ns, now_ns - FRESH_NS, now_ns);
 }
 
 static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
@@ -280,7 +280,10 @@ static void ring_tick(struct ballot_comm *comm, uint64_t now_ns)
     at += timeout_ns(comm);
     if (now_ns >= early(comm, at))
         control_ask(comm, now_ns, early(comm, at));
-    if (now_ns < at || now_ns < control_answers_ns(comm))
+    if (now_ns < at)
+        return;
+    control_confirm(comm, now_ns, early(comm, at), at);
+    if (now_ns < control_answers_ns(comm))
         return;
     r = queue_oldest_ring(comm);
     mask_set(&missing, (comm->rank + comm->ranks - 1) % comm->ranks);

@@ -213,6 +213,11 @@ void control_arrived(struct ballot_comm *comm, const struct event *event,
 void control_tell_all(struct ballot_comm *comm, enum control control);
 /* Asks all who is there, unless that was done at or after `since_ns`. */
 void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns);
+/* As control_ask(), at a deadline: if all have answered, that was before
+ * `deadline_ns` and does not say who has stopped since, so all are asked again.
+ */
+void control_confirm(struct ballot_comm *comm, uint64_t now_ns,
+                     uint64_t since_ns, uint64_t deadline_ns);
 /* When all have answered, or who has not is silent. */
 uint64_t control_answers_ns(const struct ballot_comm *comm);
 /* Narrows `missing` to the silent, if some are; others are told of these. */

@@ -184,6 +184,14 @@ void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns)
     control_tell_all(comm, CONTROL_PING);
 }
 
+void control_confirm(struct ballot_comm *comm, uint64_t now_ns,
+                     uint64_t since_ns, uint64_t deadline_ns)
+{
+    bool all = mask_count(&comm->answered) == comm->ranks;
+
+    control_ask(comm, now_ns, all ? deadline_ns : since_ns);
+}
+
 uint64_t control_answers_ns(const struct ballot_comm *comm)
 {
     return mask_count(&comm->answered) == comm->ranks
