@@ -4,6 +4,7 @@
  */
 #include "perf_floor.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,9 +14,11 @@
 #endif
 
 enum {
-    REPETITIONS = 7,
-    /* Small arrays are gone through often enough for the clock to see it. */
-    PASS_BYTES = 1 << 20,
+    ROUNDS = 5,
+    /* So much is read in a round at least: a few time slices where ranks share
+     * a core, and enough for the clock to see small arrays. */
+    ROUND_BYTES = 128 << 20,
+    PASSES_MAX = 1 << 19,
     LINE_WORDS = PERF_FLOOR_LINE_BYTES / 8,
     AHEAD = 4, /* independent sums, so that loads overlap */
 };
@@ -109,57 +112,68 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t time_read(read_fn *read, const line_words *input, size_t lines,
-                          size_t passes)
+/* Nanoseconds of `passes` passes over both arrays. */
+static uint64_t time_passes(write_fn *write, const void *input, void *output,
+                            size_t lines, size_t passes)
 {
-    uint64_t start = now_ns();
-
-    for (size_t pass = 0; pass < passes; pass++)
-        use(read(input, lines));
-    return now_ns() - start;
-}
-
-static uint64_t time_write(write_fn *write, line_words *output, size_t lines,
-                           size_t passes)
-{
+    read_fn *read = pick_read();
     uint64_t start = now_ns();
 
     for (size_t pass = 0; pass < passes; pass++) {
+        use(read(input, lines));
         write(output, lines);
         use(pass);
+        /* Who shares a core with others finds nothing of its own in the caches
+         * after their turns: so it is in the collective. */
+        sched_yield();
     }
     return now_ns() - start;
+}
+
+/* One round of all ranks; *us: the mean of a pass. */
+static int time_round(struct perf_ranks *job, write_fn *write,
+                      const void *input, void *output, size_t bytes, double *us)
+{
+    size_t lines = (bytes + PERF_FLOOR_LINE_BYTES - 1) / PERF_FLOOR_LINE_BYTES;
+    size_t passes = ROUND_BYTES / bytes + 1;
+    double sum = 0;
+    int error = perf_ranks_meet(job);
+
+    if (passes > PASSES_MAX)
+        passes = PASSES_MAX;
+    if (error == 0)
+        error = perf_ranks_gather(
+            job, time_passes(write, input, output, lines, passes));
+    for (int rank = 0; rank < job->ranks && error == 0; rank++)
+        sum += (double)job->gathered[rank];
+    *us = sum / job->ranks / (double)passes / 1e3;
+    return error;
 }
 
 static int compare_times(const void *left, const void *right)
 {
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    double a = *(const double *)left, b = *(const double *)right;
 
     return (a > b) - (a < b);
 }
 
-static uint64_t median(uint64_t *times)
+int perf_floor_measure(struct perf_ranks *job, const void *input, void *output,
+                       size_t bytes, double *us)
 {
-    qsort(times, REPETITIONS, sizeof(*times), compare_times);
-    return times[REPETITIONS / 2];
-}
+    write_fn *const ways[] = {write_plain, write_past_caches};
+    double times[2][ROUNDS];
+    int error = 0;
 
-uint64_t perf_floor_ns(const void *input, void *output, size_t bytes)
-{
-    const size_t lines =
-        (bytes + PERF_FLOOR_LINE_BYTES - 1) / PERF_FLOOR_LINE_BYTES;
-    const size_t passes = bytes < PASS_BYTES ? PASS_BYTES / bytes : 1;
-    uint64_t reads[REPETITIONS], plain[REPETITIONS], past[REPETITIONS];
-    uint64_t write;
-    read_fn *read = pick_read();
-
-    for (int i = 0; i < REPETITIONS; i++) {
-        reads[i] = time_read(read, input, lines, passes);
-        plain[i] = time_write(write_plain, output, lines, passes);
-        past[i] = time_write(write_past_caches, output, lines, passes);
-    }
-    write = median(plain);
-    if (median(past) < write)
-        write = past[REPETITIONS / 2];
-    return (median(reads) + write) / passes;
+    for (int round = 0; round < ROUNDS; round++)
+        for (int way = 0; way < 2 && error == 0; way++)
+            error = time_round(job, ways[way], input, output, bytes,
+                               &times[way][round]);
+    if (error != 0)
+        return error;
+    for (int way = 0; way < 2; way++)
+        qsort(times[way], ROUNDS, sizeof(times[way][0]), compare_times);
+    *us = times[0][ROUNDS / 2];
+    if (times[1][ROUNDS / 2] < *us)
+        *us = times[1][ROUNDS / 2];
+    return 0;
 }

@@ -185,24 +185,6 @@ static void rate(const struct perf *perf, const struct series *series,
     half->effective_gbs = (double)row->bytes / half->us / 1e3;
 }
 
-static int measure_floor(struct perf *perf, struct perf_row *row)
-{
-    uint64_t slowest = 0;
-    int error;
-
-    if (row->bytes == 0)
-        return 0;
-    error = perf_ranks_meet(&perf->job);
-    if (error == 0)
-        error = perf_ranks_gather(
-            &perf->job, perf_floor_ns(perf->send, perf->recv, row->bytes));
-    for (int rank = 0; rank < perf->job.ranks && error == 0; rank++)
-        if (perf->job.gathered[rank] > slowest)
-            slowest = perf->job.gathered[rank];
-    row->floor_us = (double)slowest / 1e3;
-    return error;
-}
-
 static int measure_row(struct perf *perf, const struct series *series,
                        size_t count)
 {
@@ -220,10 +202,13 @@ static int measure_row(struct perf *perf, const struct series *series,
     struct perf_report *report = &perf->report;
     struct perf_row *rows =
         realloc(report->rows, (report->count + 1) * sizeof(*rows));
-    int error = rows != NULL ? measure_floor(perf, &row) : -ENOMEM;
+    int error = rows != NULL ? 0 : -ENOMEM;
 
     if (rows != NULL)
         report->rows = rows;
+    if (error == 0 && row.bytes > 0)
+        error = perf_floor_measure(&perf->job, perf->send, perf->recv,
+                                   row.bytes, &row.floor_us);
     for (int h = 0; h < PERF_HALVES && error == 0; h++) {
         error = measure_half(perf, series, count, sends[h], &row.halves[h]);
         if (error == 0)
