@@ -57,9 +57,18 @@ static uint64_t read_plain(const line_words *input, size_t lines)
     return read_lines(input, lines);
 }
 
+/* What is written differs from line to line, as the results of a vote do:
+ * memory takes a repeated value up to twice as fast (Zen 4). */
+static const uint64_t step = UINT64_C(0x9e3779b97f4a7c15);
+
 static void write_plain(line_words *output, size_t lines)
 {
-    memset(output, 0, lines * sizeof(*output));
+    line_words value = {0};
+
+    for (size_t i = 0; i < lines; i++) {
+        value += step;
+        output[i] = value;
+    }
 }
 
 #ifdef __SSE2__
@@ -78,11 +87,14 @@ __attribute__((target("avx512f"))) static uint64_t read_avx512(
 /* Past the caches, without reading first what is overwritten. */
 static void write_past_caches(line_words *output, size_t lines)
 {
-    const __m128i zero = _mm_setzero_si128();
+    const __m128i steps = _mm_set1_epi64x((long long)step);
+    __m128i value = _mm_setzero_si128();
     __m128i *parts = (__m128i *)output;
 
-    for (size_t i = 0; i < lines * sizeof(*output) / sizeof(zero); i++)
-        _mm_stream_si128(&parts[i], zero);
+    for (size_t i = 0; i < lines * sizeof(*output) / sizeof(value); i++) {
+        value = _mm_add_epi64(value, steps);
+        _mm_stream_si128(&parts[i], value);
+    }
     _mm_sfence();
 }
 
