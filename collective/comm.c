@@ -12,6 +12,8 @@
 enum {
     MARGIN_MIN_MS = 200, /* that voters wait longer than servers */
     FLUSH_MS = 1000,     /* for what a failed communicator has to say */
+    /* Few more saturate the memory of a socket. */
+    THREADS_DEFAULT_MAX = 4,
 };
 
 int ballot_version(int *version)
@@ -47,6 +49,27 @@ static uint32_t kept_results(const struct settings *s)
     return kept < s->window ? s->window : (uint32_t)kept;
 }
 
+/* The cores that every rank of this host can have to itself. */
+static uint32_t spare_threads(const struct ballot_comm *comm)
+{
+    uint32_t threads = engine_cores() / comm->local_ranks;
+
+    if (threads < 1)
+        return 1;
+    return threads < THREADS_DEFAULT_MAX ? threads : THREADS_DEFAULT_MAX;
+}
+
+static int open_crew(struct ballot_comm *comm)
+{
+    uint32_t threads = comm->settings.threads;
+
+    if (threads == 0)
+        threads = spare_threads(comm);
+    report_debug(DEBUG_INFO, "rank %u: kernels run in %u thread%s", comm->rank,
+                 threads, threads > 1 ? "s" : "");
+    return crew_open(&comm->crew, threads);
+}
+
 static int open_server(struct ballot_comm *comm)
 {
     const struct settings *s = &comm->settings;
@@ -71,6 +94,7 @@ static int open_server(struct ballot_comm *comm)
                 .weights = s->weights_hash == 0 ? NULL : s->weights,
             },
         .kernels = comm->kernels,
+        .crew = comm->crew,
         .links = comm->links,
     };
 
@@ -97,6 +121,7 @@ static int open_voter(struct ballot_comm *comm)
                     (margin_ms > MARGIN_MIN_MS ? margin_ms : MARGIN_MIN_MS),
             },
         .kernels = comm->kernels,
+        .crew = comm->crew,
         .links = comm->links,
         .local_ranks = comm->local_ranks,
         .fused_max = s->count_max,
@@ -115,8 +140,15 @@ static int open_parts(struct ballot_comm *comm, char *why)
         .epoch = comm->epoch,
         .links = comm->links,
     };
-    int rc = open_server(comm);
+    int rc = open_crew(comm);
 
+    if (rc < 0) {
+        snprintf(why, ERROR_BYTES,
+                 "threads for the kernels: %s; set BALLOT_THREADS=1",
+                 strerror(-rc));
+        return rc;
+    }
+    rc = open_server(comm);
     if (rc == 0)
         rc = open_voter(comm);
     if (rc == 0)
@@ -135,6 +167,7 @@ static void destroy(struct ballot_comm *comm)
     ring_close(comm->ring);
     majority_close(comm->majority);
     serve_close(comm->serve);
+    crew_close(comm->crew);
     join_undo(comm);
     pthread_mutex_destroy(&comm->error_lock);
     pthread_mutex_destroy(&comm->queue_lock);

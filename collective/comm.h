@@ -48,6 +48,7 @@ struct settings {
     uint64_t count_max;
     uint64_t weights_hash; /* 0: no weights */
     /* Not compared between ranks: */
+    uint32_t threads; /* 0: what the host can spare */
     uint32_t init_timeout_ms;
     uint32_t auth; /* enum ballot_auth */
     uint8_t weights[BALLOT_RANKS_MAX];
@@ -112,6 +113,7 @@ struct ballot_comm {
     char (*hosts)[HOST_BYTES]; /* [ranks] names, for errors */
     uint32_t slot_bytes;
 
+    struct crew *crew;
     struct serve *serve; /* NULL: this rank counts nothing */
     struct majority *majority;
     struct ring *ring;
@@ -226,6 +228,8 @@ void control_blame(struct ballot_comm *comm, struct rank_mask *missing);
 /* ---- engine.c ---- */
 
 uint64_t engine_now(void); /* CLOCK_MONOTONIC, ns */
+/* Cores that this process may run on. */
+uint32_t engine_cores(void);
 /* Adds the communicator to the process's engine, which is started with the
  * first. */
 int engine_attach(struct ballot_comm *comm);

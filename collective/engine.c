@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "comm.h"
+#include "relax.h"
 
 enum {
     DOZE_NS = 1000000,
@@ -291,17 +292,23 @@ static void stop(void)
     close(engine.epoll);
 }
 
+uint32_t engine_cores(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&set);
+}
+
 /* Whether callers should yield rather than spin: with the lock. */
 static void measure_crowd(void)
 {
-    cpu_set_t set;
-    int cores = 1;
+    uint32_t cores = engine_cores();
 
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        cores = CPU_COUNT(&set);
     engine.crowded = false;
     for (struct ballot_comm *c = engine.comms; c != NULL; c = c->next)
-        if (c->local_ranks > (uint32_t)cores)
+        if (c->local_ranks > cores)
             engine.crowded = true;
 }
 
@@ -351,19 +358,6 @@ void engine_detach(struct ballot_comm *comm)
 }
 
 /* ---- Callers ---- */
-
-#if defined(__x86_64__)
-/* Tells the core that it spins. */
-static void relax(void)
-{
-    __builtin_ia32_pause();
-}
-#else
-static void relax(void)
-{
-    atomic_signal_fence(memory_order_seq_cst);
-}
-#endif
 
 /* Nothing moved for `idle_ns`: waits a little, and not with the lock if that
  * may keep somebody. False when it is time to sleep. */

@@ -223,9 +223,9 @@ static void apply_signs(struct majority *m, struct voting *v,
     }
     if (planes_down(m) == 2)
         zeros = signs + lines_for(call->coordinates) * LINE_WORDS;
-    m->config.kernels->apply[call->type](
-        element(v->call.recv, call->type, result->first), signs, zeros, 1.0f,
-        call->coordinates, v->far);
+    crew_apply(m->config.crew, m->config.kernels, call->type,
+               element(v->call.recv, call->type, result->first), signs, zeros,
+               1.0f, call->coordinates, v->far);
 }
 
 static size_t apply_result(struct majority *m, uint64_t now_ns)
@@ -278,12 +278,10 @@ static void pack(struct majority *m, const struct voting *v,
     if (m->config.caster.shape.planes_up == 2)
         marks = signs + lines_for(count) * LINE_WORDS;
     if (v->call.kind == MAJORITY_FUSED)
-        k->signum(signs, marks, v->call.momentum + put->first, send,
-                  v->call.beta, count);
-    else if (marks != NULL)
-        k->pack_marks[call->type](signs, marks, send, count);
+        crew_signum(m->config.crew, k, signs, marks,
+                    v->call.momentum + put->first, send, v->call.beta, count);
     else
-        k->pack[call->type](signs, send, count);
+        crew_pack(m->config.crew, k, call->type, signs, marks, send, count);
 }
 
 /* False if the server's slot cannot be written now. */
@@ -322,8 +320,9 @@ static size_t update_chunk(struct majority *m, struct voting *v)
     const uint8_t *zeros =
         planes_down(m) == 2 ? signs + m->reserve_plane : NULL;
 
-    m->config.kernels->update(
-        (float *)call->recv + v->next, (const uint64_t *)(const void *)signs,
+    crew_update(
+        m->config.crew, m->config.kernels, (float *)call->recv + v->next,
+        (const uint64_t *)(const void *)signs,
         (const uint64_t *)(const void *)zeros, call->rate, call->decay, count);
     v->next += count;
     return count * sizeof(float);

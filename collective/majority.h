@@ -10,10 +10,12 @@
 #include "../aggregate/caster.h"
 #include "../aggregate/kernels.h"
 #include "../transport/transport.h"
+#include "crew.h"
 
 struct majority_config {
     struct caster_config caster;
     const struct kernels *kernels;
+    struct crew *crew;        /* the caller's, NULL: none */
     const struct link *links; /* [ranks], the caller's; server s is rank s */
     uint32_t local_ranks;     /* on this host: they share its caches */
     size_t fused_max; /* largest count of a fused step; its results wait in

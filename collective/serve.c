@@ -203,7 +203,7 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     vote.threshold = abstain ? weight + !minus : (weight + 2 - minus) / 2;
     if (can_tie && (rules->ties == TIES_ZERO || rules->ties == TIES_RANDOM))
         vote.ties = ties;
-    s->config.kernels->vote(&vote);
+    crew_vote(s->config.crew, s->config.kernels, &vote);
     if (vote.ties != NULL && rules->ties == TIES_RANDOM)
         ties_random(vote.result, ties, rules->seed, call->round,
                     (uint64_t)call->chunk * call->detail, vote.words);

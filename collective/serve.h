@@ -12,6 +12,7 @@
 #include "../aggregate/kernels.h"
 #include "../aggregate/tally.h"
 #include "../transport/transport.h"
+#include "crew.h"
 
 /* What an even count decides, in the order of enum ballot_tie. */
 enum ties { TIES_PLUS, TIES_MINUS, TIES_ZERO, TIES_RANDOM };
@@ -28,6 +29,7 @@ struct serve_config {
     struct tally_config tally;
     struct rules rules;
     const struct kernels *kernels;
+    struct crew *crew;        /* the caller's, NULL: none */
     const struct link *links; /* [ranks], the caller's */
 };
 

@@ -104,10 +104,11 @@ enum ballot_auth {
 };
 
 /*
- * Configuration of a communicator; the same on every rank (init_timeout_ms and
- * auth may differ). Nothing is kept by reference: weights are copied. Start
- * from BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose". Environment variables
- * of the name in brackets override the default, not a value that was set here.
+ * Configuration of a communicator; the same on every rank (init_timeout_ms,
+ * auth and threads may differ). Nothing is kept by reference: weights are
+ * copied. Start from BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose".
+ * Environment variables of the name in brackets override the default, not a
+ * value that was set here.
  */
 struct ballot_config {
     enum ballot_servers servers; /* [BALLOT_SERVERS=ranks|root] */
@@ -141,6 +142,10 @@ struct ballot_config {
     bool same_voters;            /* fail a round whose chunks were not all
                                     decided by the same voters */
     enum ballot_auth auth;       /* [BALLOT_AUTH=group|none] */
+    uint32_t threads;            /* that share packing, counting and applying,
+                                    up to 64; default: the cores that each
+                                    rank of a host can have to itself, at
+                                    most 4 [BALLOT_THREADS] */
 };
 
 #define BALLOT_CONFIG_DEFAULT ((struct ballot_config){0})

@@ -44,7 +44,7 @@ def cycles():
 
 
 def idle():
-    with Job(4, "idle") as job:
+    with Job(4, "idle", THREADS=3) as job:
         for r, line in zip(job.ranks, job.wait_all("idle")):
             check(f"rank {r.rank} idles for less than 20 ms in 10 s",
                   line is not None and line.number("cpu_us") < 20000,
@@ -121,6 +121,15 @@ def choices():
         text = debug_text(kernels, KERNELS=kernels)
         check(f"BALLOT_KERNELS={kernels} is obeyed",
               f"kernels={kernels}" in text, text)
+    for threads in (1, 3):
+        text = debug_text(f"threads{threads}", THREADS=threads)
+        check(f"BALLOT_THREADS={threads} is obeyed",
+              f"kernels run in {threads} thread" in text, text)
+    with Job(1, "init", THREADS=65) as job:
+        line = job.ranks[0].wait_line("init")
+        check("too many threads are refused", line is not None and
+              line["rc"] == "-22" and "BALLOT_THREADS" in line["text"],
+              line and line.text)
     with Job(1, "init", KERNELS="abacus") as job:
         line = job.ranks[0].wait_line("init")
         check("unknown kernels are refused", line is not None and

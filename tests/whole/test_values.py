@@ -36,5 +36,9 @@ if not sanitized:
     run("signum", 9, "count=300007", "steps=5")
     for kernels in ("portable", "avx2"):
         run("values", 3, KERNELS=kernels)
+    # Chunks of 1 MiB of signs, so that even votes are cut for the threads.
+    run("values", 3, "first=0", "last=15", "large=1000003", THREADS=3,
+        CHUNK=1 << 23)
+    run("signum", 2, "count=3000007", "steps=3", THREADS=3, CHUNK=1 << 23)
 run("signum", 3, SERVERS="root", CHUNK=512)
 done()
