@@ -60,7 +60,9 @@ def walk(root):
     for path, below, names in os.walk(root):
         below[:] = sorted(b for b in below if not SKIPPED_FOLDER.match(b))
         folders += [Path(path, b).relative_to(root) for b in below]
-        files += [Path(path, n).relative_to(root) for n in sorted(names)]
+        # .git is a file in a worktree of git.
+        files += [Path(path, n).relative_to(root) for n in sorted(names)
+                  if n != ".git"]
     return folders, files
 
 

@@ -65,6 +65,7 @@ ALLOWED = [
     ("transport/planted.c", C + "\n" * 498),
     ("transport/planted.c", C + "/* " + "a" * 74 + " */\n"),
     ("build/planted.c", "\tTO" + "DO"),
+    (".git", "gitdir: /wo" + "rk/tree/.git\n"),
     ("planted.md", "the framework/notes [rules](LICENSE#top)\n"),
 ]
 
