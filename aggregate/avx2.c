@@ -10,36 +10,9 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
-#include "signs.h"
-
-typedef __m256i slice;
-
-static inline slice slice_load(const uint64_t *words)
-{
-    slice loaded = _mm256_loadu_si256((const __m256i_u *)words);
-
-    __asm__("" : "+x"(loaded));
-    return loaded;
-}
-
-static inline void slice_store(uint64_t *words, slice stored)
-{
-    _mm256_storeu_si256((__m256i_u *)words, stored);
-}
-
-static inline slice slice_sum(slice a, slice b, slice c)
-{
-    return a ^ b ^ c;
-}
-
-static inline slice slice_carry(slice a, slice b, slice c)
-{
-    return (a & b) | ((a ^ b) & c);
-}
-
+#include "avx2.h"
 #include "columns.h"
+#include "signs.h"
 
 static void vote_avx2(const struct vote *vote)
 {

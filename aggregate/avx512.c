@@ -9,36 +9,9 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
-#include "signs.h"
-
-typedef __m512i slice;
-
-static inline slice slice_load(const uint64_t *words)
-{
-    slice loaded = _mm512_loadu_si512(words);
-
-    __asm__("" : "+v"(loaded));
-    return loaded;
-}
-
-static inline void slice_store(uint64_t *words, slice stored)
-{
-    _mm512_storeu_si512(words, stored);
-}
-
-static inline slice slice_sum(slice a, slice b, slice c)
-{
-    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
-}
-
-static inline slice slice_carry(slice a, slice b, slice c)
-{
-    return _mm512_ternarylogic_epi64(a, b, c, 0xe8);
-}
-
+#include "avx512.h"
 #include "columns.h"
+#include "signs.h"
 
 static void vote_avx512(const struct vote *vote)
 {

@@ -8,8 +8,9 @@
  * single row. Wherever the highest plane is a constant, the planes stay in
  * registers, so vote_columns() has one loop for every number of planes.
  *
- * The file that includes this defines before:
- *   slice                 a vector type with the operators & | ^ ~
+ * The file that includes this defines before (avx2.h, avx512.h):
+ *   ALWAYS                static, and inlined wherever it is called
+ *   slice, SLICE_WORDS    a vector type with the operators & | ^ ~
  *   slice_load(words)     loads from memory that a peer may write, once: an
  *                         empty asm keeps the compiler from loading it again
  *   slice_store(words, s)
@@ -21,10 +22,7 @@
 
 #include "counting.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 enum {
-    SLICE_WORDS = sizeof(slice) / sizeof(uint64_t),
     FEW_MAX = 32,      /* voters that have a loop of their own */
     GROUP_VOTERS = 32, /* whose slices a weighted vote holds at a time */
     GROUPS_MAX = VOTERS_MAX / GROUP_VOTERS,

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * avx2.h - what the files of the AVX2 table share: the slice, half a line.
+ *
+ * Compiled with their flags, so nobody else includes it.
+ */
+#ifndef BALLOT_AGGREGATE_AVX2_H
+#define BALLOT_AGGREGATE_AVX2_H
+
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+typedef __m256i slice;
+
+enum { SLICE_WORDS = sizeof(slice) / sizeof(uint64_t) };
+
+ALWAYS slice slice_load(const uint64_t *words)
+{
+    slice loaded = _mm256_loadu_si256((const __m256i_u *)words);
+
+    __asm__("" : "+x"(loaded));
+    return loaded;
+}
+
+ALWAYS void slice_store(uint64_t *words, slice stored)
+{
+    _mm256_storeu_si256((__m256i_u *)words, stored);
+}
+
+ALWAYS slice slice_sum(slice a, slice b, slice c)
+{
+    return a ^ b ^ c;
+}
+
+ALWAYS slice slice_carry(slice a, slice b, slice c)
+{
+    return (a & b) | ((a ^ b) & c);
+}
+
+#endif
