@@ -432,6 +432,7 @@ const struct kernels kernels_avx2 = {
                    [TYPE_FLOAT64] = pack_marks_float64_avx2,
                    [TYPE_SIGNS] = signs_pack_marks},
     .vote = vote_avx2,
+    .compare = compare_avx2,
     .apply = {[TYPE_FLOAT32] = apply_float32_avx2,
               [TYPE_FLOAT16] = apply_float16_avx2,
               [TYPE_BFLOAT16] = apply_bfloat16_avx2,

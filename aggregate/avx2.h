@@ -40,4 +40,7 @@ ALWAYS slice slice_carry(slice a, slice b, slice c)
     return (a & b) | ((a ^ b) & c);
 }
 
+/* avx2_compare.c */
+compare_fn compare_avx2;
+
 #endif

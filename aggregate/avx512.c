@@ -2,8 +2,9 @@
 /*
  * avx512.c - the kernels with 512-bit registers: a line is one register.
  *
- * Needs AVX-512 F, BW, DQ and VL. Comparisons are those of integers (signs.h
- * has the reason), tails go one coordinate at a time.
+ * Needs AVX-512 F, BW, DQ and VL; what counts bits is AVX2's where VPOPCNTDQ is
+ * not there. Comparisons are those of integers (signs.h has the reason), tails
+ * go one coordinate at a time.
  */
 #include "kernels.h"
 
@@ -16,6 +17,20 @@
 static void vote_avx512(const struct vote *vote)
 {
     vote_any(vote);
+}
+
+/* VPOPCNTDQ came after the rest, so not every machine of this table has it. */
+static bool counts_bits(void)
+{
+    return __builtin_cpu_supports("avx512vpopcntdq");
+}
+
+static void compare_any(const struct compare *compare)
+{
+    if (counts_bits())
+        compare_avx512(compare);
+    else
+        kernels_avx2.compare(compare);
 }
 
 enum { REGISTER_BYTES = 64 };
@@ -360,6 +375,7 @@ const struct kernels kernels_avx512 = {
                    [TYPE_FLOAT64] = pack_marks_float64_avx512,
                    [TYPE_SIGNS] = signs_pack_marks},
     .vote = vote_avx512,
+    .compare = compare_any,
     .apply = {[TYPE_FLOAT32] = apply_float32_avx512,
               [TYPE_FLOAT16] = apply_float16_avx512,
               [TYPE_BFLOAT16] = apply_bfloat16_avx512,

@@ -40,4 +40,7 @@ ALWAYS slice slice_carry(slice a, slice b, slice c)
     return _mm512_ternarylogic_epi64(a, b, c, 0xe8);
 }
 
+/* avx512_compare.c: these run only where VPOPCNTDQ is there besides. */
+compare_fn compare_avx512;
+
 #endif

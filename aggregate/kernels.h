@@ -22,6 +22,7 @@ enum {
     LINE_COORDINATES = 512, /* coordinates in one line of signs */
     VOTERS_MAX = 1024,      /* rows that one vote counts */
     WEIGHT_MAX = 15,        /* of one voter */
+    REPLICAS_MAX = 16,      /* rows that one comparison takes */
 };
 
 /* Element types of a caller's vector, in the order of enum ballot_type. */
@@ -91,6 +92,32 @@ struct vote {
 typedef void vote_fn(const struct vote *vote);
 
 /*
+ * One task's replicas: what most of them say, and in how many coordinates each
+ * pair of them differs.
+ *
+ *   majority[words]  NULL, or: a bit is 1 iff more than half of the rows have
+ *                    it, so a tie is 0; 0 behind the last coordinate
+ *   distances        [replicas (replicas - 1) / 2], added to, of the pairs
+ *                    (0, 1), (0, 2), .. (1, 2), ..
+ *   rows[replicas]   of `words` words; peers may write them meanwhile, so each
+ *                    word is loaded exactly once. Bits behind the last
+ *                    coordinate may be anything and are not counted
+ *   replicas         2..REPLICAS_MAX
+ *   count            coordinates; words = 8 * lines_for(count)
+ *
+ * Source: the comparison of replicas in Konstantinidis and Ramamoorthy, "Aspis:
+ * A Robust Detection System for Distributed Learning" (ISIT 2022), on signs.
+ */
+struct compare {
+    uint64_t *majority;
+    uint64_t *distances;
+    const uint64_t *const *rows;
+    uint32_t replicas;
+    size_t count;
+};
+typedef void compare_fn(const struct compare *compare);
+
+/*
  * values[count]: +scale where the sign is 0, -scale where it is 1; where
  * `zeros` is given and its bit is 1, +0. For TYPE_SIGNS copies the words
  * (scale and zeros are ignored) and clears the bits behind the last
@@ -131,6 +158,7 @@ struct kernels {
     pack_fn *pack[TYPES];
     pack_marks_fn *pack_marks[TYPES];
     vote_fn *vote;
+    compare_fn *compare;
     apply_fn *apply[TYPES];
     signum_fn *signum;
     update_fn *update;

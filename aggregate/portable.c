@@ -193,6 +193,59 @@ static void vote_portable(const struct vote *vote)
     }
 }
 
+/* One line of the row from word `at`, each word loaded once; what is behind the
+ * `left` coordinates that are left there is 0. */
+static void copy_line(uint64_t *line, const uint64_t *row, size_t at,
+                      size_t left)
+{
+    for (size_t w = 0; w < LINE_WORDS; w++) {
+        const size_t first = w * WORD_COORDINATES;
+
+        line[w] = signs_load(&row[at + w]);
+        line[w] &= left > first ? signs_below(left - first) : 0;
+    }
+}
+
+static uint64_t count_differing(const uint64_t *a, const uint64_t *b)
+{
+    uint64_t differing = 0;
+
+    for (size_t w = 0; w < LINE_WORDS; w++)
+        differing += (uint64_t)__builtin_popcountll(a[w] ^ b[w]);
+    return differing;
+}
+
+static void compare_portable(const struct compare *compare)
+{
+    const uint32_t replicas = compare->replicas;
+    uint64_t lines[REPLICAS_MAX][LINE_WORDS];
+    const uint64_t *rows[REPLICAS_MAX];
+    struct vote vote = {
+        .signs = rows,
+        .voters = replicas,
+        .threshold = replicas / 2 + 1,
+        .words = LINE_WORDS,
+    };
+
+    for (size_t line = 0; line < lines_for(compare->count); line++) {
+        const size_t at = line * LINE_WORDS;
+        uint64_t *distance = compare->distances;
+
+        for (uint32_t r = 0; r < replicas; r++) {
+            copy_line(lines[r], compare->rows[r], at,
+                      compare->count - line * LINE_COORDINATES);
+            rows[r] = lines[r];
+        }
+        for (uint32_t a = 0; a < replicas; a++)
+            for (uint32_t b = a + 1; b < replicas; b++)
+                *distance++ += count_differing(lines[a], lines[b]);
+        if (compare->majority == NULL)
+            continue;
+        vote.result = &compare->majority[at];
+        vote_portable(&vote);
+    }
+}
+
 static bool supported(void)
 {
     return true;
@@ -212,6 +265,7 @@ const struct kernels kernels_portable = {
                    [TYPE_FLOAT64] = pack_marks_float64_portable,
                    [TYPE_SIGNS] = signs_pack_marks},
     .vote = vote_portable,
+    .compare = compare_portable,
     .apply = {[TYPE_FLOAT32] = apply_float32_portable,
               [TYPE_FLOAT16] = apply_float16_portable,
               [TYPE_BFLOAT16] = apply_bfloat16_portable,

@@ -62,6 +62,7 @@ static void test_tables_are_complete(void **state)
             assert_non_null(k->apply[type]);
         }
         assert_non_null(k->vote);
+        assert_non_null(k->compare);
         assert_non_null(k->signum);
         assert_non_null(k->update);
     }

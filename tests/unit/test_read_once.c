@@ -165,6 +165,44 @@ static void test_vote_reads_slots_once(void **state)
                                mode & 4);
 }
 
+static void check_compare(const struct kernels *k, uint32_t replicas,
+                          size_t count, bool voted)
+{
+    _Alignas(64) uint64_t majority[WORDS];
+    uint64_t distances[REPLICAS_MAX * REPLICAS_MAX] = {0};
+    const uint64_t *rows[REPLICAS_MAX];
+    const struct compare compare = {
+        .majority = voted ? majority : NULL,
+        .distances = distances,
+        .rows = rows,
+        .replicas = replicas,
+        .count = count,
+    };
+
+    for (uint32_t r = 0; r < replicas; r++)
+        rows[r] = (const uint64_t *)(const void *)area_of(r);
+    watch();
+    k->compare(&compare);
+    watch_end();
+    check_rows(k->name, "compare", replicas, 0, replicas);
+}
+
+/* Whole lines, and a last one of which all, most or nearly none counts. */
+static void test_compare_reads_slots_once(void **state)
+{
+    static const uint32_t replicas[] = {2, 3, 4, 5, 7, 15, 16};
+    static const size_t missing[] = {0, 1, 100, 300, 511};
+
+    (void)state;
+    for (size_t i = 0; kernels_all[i] != NULL; i++)
+        for (size_t r = 0; r < sizeof(replicas) / sizeof(replicas[0]); r++)
+            for (size_t m = 0; m < 2 * sizeof(missing) / sizeof(missing[0]);
+                 m++)
+                if (kernels_all[i]->supported())
+                    check_compare(kernels_all[i], replicas[r],
+                                  64 * WORDS - missing[m / 2], m % 2);
+}
+
 static void check_apply(const struct kernels *k, int type, size_t skew,
                         size_t count, bool far)
 {
@@ -255,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watch_sees_second_read),
         cmocka_unit_test(test_vote_reads_slots_once),
+        cmocka_unit_test(test_compare_reads_slots_once),
         cmocka_unit_test(test_apply_reads_slots_once),
         cmocka_unit_test(test_update_reads_slots_once),
     };
