@@ -16,7 +16,10 @@
 
 static void vote_avx2(const struct vote *vote)
 {
-    vote_any(vote);
+    if (vote->dissent != NULL)
+        dissent_avx2(vote);
+    else
+        vote_any(vote);
 }
 
 enum {

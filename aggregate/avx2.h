@@ -42,5 +42,6 @@ ALWAYS slice slice_carry(slice a, slice b, slice c)
 
 /* avx2_compare.c */
 compare_fn compare_avx2;
+vote_fn dissent_avx2; /* where vote->dissent is given */
 
 #endif

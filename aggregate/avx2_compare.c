@@ -20,11 +20,16 @@ ALWAYS slice slice_bits(slice s)
     return _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256());
 }
 
-#include "compare.h"
+#include "dissent.h"
 
 void compare_avx2(const struct compare *compare)
 {
     compare_rows(compare, kernels_avx2.vote);
+}
+
+void dissent_avx2(const struct vote *vote)
+{
+    dissent_any(vote);
 }
 
 #endif

@@ -14,15 +14,20 @@
 #include "columns.h"
 #include "signs.h"
 
-static void vote_avx512(const struct vote *vote)
-{
-    vote_any(vote);
-}
-
 /* VPOPCNTDQ came after the rest, so not every machine of this table has it. */
 static bool counts_bits(void)
 {
     return __builtin_cpu_supports("avx512vpopcntdq");
+}
+
+static void vote_avx512(const struct vote *vote)
+{
+    if (vote->dissent == NULL)
+        vote_any(vote);
+    else if (counts_bits())
+        dissent_avx512(vote);
+    else
+        kernels_avx2.vote(vote);
 }
 
 static void compare_any(const struct compare *compare)

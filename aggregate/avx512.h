@@ -42,5 +42,6 @@ ALWAYS slice slice_carry(slice a, slice b, slice c)
 
 /* avx512_compare.c: these run only where VPOPCNTDQ is there besides. */
 compare_fn compare_avx512;
+vote_fn dissent_avx512; /* where vote->dissent is given */
 
 #endif

@@ -15,11 +15,16 @@ ALWAYS slice slice_bits(slice s)
     return _mm512_popcnt_epi64(s);
 }
 
-#include "compare.h"
+#include "dissent.h"
 
 void compare_avx512(const struct compare *compare)
 {
     compare_rows(compare, kernels_avx512.vote);
+}
+
+void dissent_avx512(const struct vote *vote)
+{
+    dissent_any(vote);
 }
 
 #endif

@@ -386,7 +386,7 @@ static void vote_weights(const struct vote *vote)
         vote_columns(vote, &schedule, TOP_MAX, marks);
 }
 
-static void vote_any(const struct vote *vote)
+static inline void vote_any(const struct vote *vote)
 {
     if (vote->weights != NULL)
         vote_weights(vote);

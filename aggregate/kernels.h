@@ -70,9 +70,15 @@ typedef void pack_marks_fn(uint64_t *restrict signs, uint64_t *restrict marks,
  *                  meanwhile, so each word is loaded exactly once
  *   marks[voters]  NULL, or rows as signs
  *   weights        NULL, or [voters], each 1..WEIGHT_MAX
+ *   dissent        NULL, or [voters], added to: in how many of the first
+ *                  `coordinates` the result is not what voter v says. Where
+ *                  `ties` says so nobody dissents, nor does v with a
+ *                  coordinate that it has not marked
  *   voters         1..VOTERS_MAX
  *   threshold      1..(sum of weights, or twice that with marks)
+ *   coordinates    0..64 words, without those that pad; read with dissent only
  *
+ * With dissent it takes about 200 KiB of stack, for private copies.
  * A coordinate of a padded tail in which all voters say 0 gives 0 in `result`;
  * ties may be set there. With marks all abstain there, so a threshold that
  * gives ties to minus sets it in `result` too: the caller clears it. Source:
@@ -85,9 +91,11 @@ struct vote {
     const uint64_t *const *signs;
     const uint64_t *const *marks;
     const uint8_t *weights;
+    uint64_t *dissent;
     uint32_t voters;
     uint32_t threshold;
     size_t words;
+    size_t coordinates;
 };
 typedef void vote_fn(const struct vote *vote);
 

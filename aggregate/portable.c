@@ -175,7 +175,7 @@ static void count_line(uint64_t planes[][LINE_WORDS], const struct vote *vote,
     }
 }
 
-static void vote_portable(const struct vote *vote)
+static void vote_lines(const struct vote *vote)
 {
     const uint32_t top = counting_top(vote);
     uint64_t planes[PLANES_MAX][LINE_WORDS];
@@ -215,6 +215,60 @@ static uint64_t count_differing(const uint64_t *a, const uint64_t *b)
     return differing;
 }
 
+/* Who differs from the result of the line at word `at`. */
+static void count_dissent(const struct vote *vote, const struct vote *line,
+                          size_t at)
+{
+    for (uint32_t v = 0; v < vote->voters; v++)
+        for (size_t w = 0; w < LINE_WORDS; w++) {
+            const size_t first = (at + w) * WORD_COORDINATES;
+            uint64_t differ = line->signs[v][w] ^ line->result[w];
+
+            if (vote->coordinates < first + WORD_COORDINATES)
+                differ &= vote->coordinates > first
+                              ? signs_below(vote->coordinates - first)
+                              : 0;
+            if (line->ties != NULL)
+                differ &= ~line->ties[w];
+            if (line->marks != NULL)
+                differ &= line->marks[v][w];
+            vote->dissent[v] += (uint64_t)__builtin_popcountll(differ);
+        }
+}
+
+/* As vote_lines(), line by line on copies, for each is looked at twice. */
+static void vote_dissent(const struct vote *vote)
+{
+    uint64_t signs[VOTERS_MAX][LINE_WORDS], marks[VOTERS_MAX][LINE_WORDS];
+    const uint64_t *sign_rows[VOTERS_MAX], *mark_rows[VOTERS_MAX];
+    struct vote line = *vote;
+
+    line.signs = sign_rows;
+    line.marks = vote->marks != NULL ? mark_rows : NULL;
+    line.words = LINE_WORDS;
+    for (size_t at = 0; at < vote->words; at += LINE_WORDS) {
+        for (uint32_t v = 0; v < vote->voters; v++) {
+            copy_line(signs[v], vote->signs[v], at, LINE_COORDINATES);
+            if (vote->marks != NULL)
+                copy_line(marks[v], vote->marks[v], at, LINE_COORDINATES);
+            sign_rows[v] = signs[v];
+            mark_rows[v] = marks[v];
+        }
+        line.result = &vote->result[at];
+        line.ties = vote->ties != NULL ? &vote->ties[at] : NULL;
+        vote_lines(&line);
+        count_dissent(vote, &line, at);
+    }
+}
+
+static void vote_portable(const struct vote *vote)
+{
+    if (vote->dissent != NULL)
+        vote_dissent(vote);
+    else
+        vote_lines(vote);
+}
+
 static void compare_portable(const struct compare *compare)
 {
     const uint32_t replicas = compare->replicas;
@@ -242,7 +296,7 @@ static void compare_portable(const struct compare *compare)
         if (compare->majority == NULL)
             continue;
         vote.result = &compare->majority[at];
-        vote_portable(&vote);
+        vote_lines(&vote);
     }
 }
 

@@ -122,22 +122,25 @@ static void check_rows(const char *name, const char *what, uint32_t voters,
 }
 
 static void check_vote(const struct kernels *k, uint32_t voters, bool marked,
-                       bool weighted, bool tied)
+                       bool weighted, bool tied, bool dissenting)
 {
     _Alignas(64) uint64_t result[WORDS];
     _Alignas(64) uint64_t ties[WORDS];
     const uint64_t *signs[ROWS_MAX];
     const uint64_t *marks[ROWS_MAX];
     uint8_t weights[ROWS_MAX];
+    uint64_t dissent[ROWS_MAX] = {0};
     const struct vote vote = {
         .result = result,
         .ties = tied ? ties : NULL,
         .signs = signs,
         .marks = marked ? marks : NULL,
         .weights = weighted ? weights : NULL,
+        .dissent = dissenting ? dissent : NULL,
         .voters = voters,
         .threshold = voters / 2 + 1,
         .words = WORDS,
+        .coordinates = 64 * WORDS - 100,
     };
 
     for (uint32_t v = 0; v < voters; v++) {
@@ -148,7 +151,7 @@ static void check_vote(const struct kernels *k, uint32_t voters, bool marked,
     watch();
     k->vote(&vote);
     watch_end();
-    check_rows(k->name, weighted ? "weights" : "vote", voters, 0, voters);
+    check_rows(k->name, dissenting ? "dissent" : "vote", voters, 0, voters);
     if (marked)
         check_rows(k->name, "marks", voters, ROWS_MAX, voters);
 }
@@ -159,10 +162,10 @@ static void test_vote_reads_slots_once(void **state)
     (void)state;
     for (size_t i = 0; kernels_all[i] != NULL; i++)
         for (uint32_t voters = 1; voters <= ROWS_MAX; voters++)
-            for (uint32_t mode = 0; mode < 8; mode++)
+            for (uint32_t mode = 0; mode < 16; mode++)
                 if (kernels_all[i]->supported() && (voters < 18 || voters > 30))
                     check_vote(kernels_all[i], voters, mode & 1, mode & 2,
-                               mode & 4);
+                               mode & 4, mode & 8);
 }
 
 static void check_compare(const struct kernels *k, uint32_t replicas,
