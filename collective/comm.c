@@ -96,6 +96,7 @@ static int open_server(struct ballot_comm *comm)
         .kernels = comm->kernels,
         .crew = comm->crew,
         .links = comm->links,
+        .dissent = s->dissent != 0,
     };
 
     if (comm->rank >= comm->servers)
@@ -439,6 +440,32 @@ int ballot_comm_stats(const struct ballot_comm *comm,
         stats->strangers += counts.strangers;
         stats->dropped += counts.violations;
     }
+    engine_unlock();
+    return 0;
+}
+
+int ballot_comm_dissent(const struct ballot_comm *comm, uint64_t *differing,
+                        uint64_t *counted)
+{
+    if (comm == NULL)
+        return -EINVAL;
+    /* Of the communicator, only the text of its last error changes here. */
+    if (comm->settings.dissent == 0) {
+        report_error((struct ballot_comm *)(uintptr_t)comm,
+                     "dissent: nothing was counted; set dissent = 1 in the "
+                     "configuration, or BALLOT_DISSENT=1");
+        return -EINVAL;
+    }
+    if (differing == NULL || counted == NULL) {
+        report_error((struct ballot_comm *)(uintptr_t)comm,
+                     "dissent: an array for %u ranks is NULL", comm->ranks);
+        return -EINVAL;
+    }
+    memset(differing, 0, comm->ranks * sizeof(*differing));
+    memset(counted, 0, comm->ranks * sizeof(*counted));
+    engine_lock();
+    if (comm->serve != NULL)
+        serve_dissent(comm->serve, differing, counted);
     engine_unlock();
     return 0;
 }

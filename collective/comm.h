@@ -50,7 +50,8 @@ struct settings {
     /* Not compared between ranks: */
     uint32_t threads; /* 0: what the host can spare */
     uint32_t init_timeout_ms;
-    uint32_t auth; /* enum ballot_auth */
+    uint32_t dissent; /* 0 or 1 */
+    uint32_t auth;    /* enum ballot_auth */
     uint8_t weights[BALLOT_RANKS_MAX];
 };
 

@@ -190,6 +190,7 @@ void crew_vote(struct crew *crew, const struct kernels *kernels,
     struct vote_call call = {.kernels = kernels, .vote = vote};
     size_t rows = vote->marks != NULL ? 2 * vote->voters : vote->voters;
 
-    crew_run(crew, vote_run, &call, vote->words / LINE_WORDS,
-             rows * LINE_BYTES);
+    /* Dissent adds up over all lines, so one thread counts it. */
+    crew_run(vote->dissent == NULL ? crew : NULL, vote_run, &call,
+             vote->words / LINE_WORDS, rows * LINE_BYTES);
 }

@@ -172,6 +172,8 @@ static int choose_numbers(struct settings *s, const struct ballot_config *c,
         rc =
             choose(&s->threads, c->threads, "BALLOT_THREADS", 0, CREW_MAX, why);
     if (rc == 0)
+        rc = choose(&s->dissent, c->dissent, "BALLOT_DISSENT", 0, 1, why);
+    if (rc == 0)
         rc = choose(&s->kept_rounds, c->kept_rounds, "BALLOT_KEPT_ROUNDS",
                     KEPT_DEFAULT, KEPT_MAX, why);
     if (rc == 0 && c->count_max == 0)

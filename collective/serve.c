@@ -16,6 +16,8 @@ struct serve {
     const uint8_t **slots;           /* [ranks][window]: where each put lies */
     const uint64_t **signs, **marks; /* [ranks]: rows of the vote under way */
     uint8_t *row_weights;            /* [ranks] of these rows */
+    uint64_t *row_dissent;           /* [ranks] of these rows, or NULL */
+    uint64_t *differing, *counted;   /* [ranks], or NULL: serve_dissent() */
     uint8_t *kept;                   /* [kept] results: signs, then ties */
     size_t kept_bytes;               /* of one result */
     struct serve_counts counts;
@@ -24,6 +26,20 @@ struct serve {
 static size_t plane_bytes(uint32_t coordinates)
 {
     return lines_for(coordinates) * LINE_BYTES;
+}
+
+static int allocate_dissent(struct serve *s)
+{
+    uint32_t ranks = s->config.tally.shape.ranks;
+
+    if (!s->config.dissent)
+        return 0;
+    s->row_dissent = calloc(ranks, sizeof(*s->row_dissent));
+    s->differing = calloc(ranks, sizeof(*s->differing));
+    s->counted = calloc(ranks, sizeof(*s->counted));
+    if (s->row_dissent == NULL || s->differing == NULL || s->counted == NULL)
+        return -ENOMEM;
+    return 0;
 }
 
 static int allocate(struct serve *s)
@@ -56,7 +72,7 @@ static int allocate(struct serve *s)
         s->row_weights == NULL ||
         (s->config.rules.weights != NULL && s->weights == NULL))
         return -ENOMEM;
-    return 0;
+    return allocate_dissent(s);
 }
 
 int serve_open(struct serve **serve, const struct serve_config *config)
@@ -84,6 +100,9 @@ void serve_close(struct serve *serve)
         return;
     if (serve->kept != NULL)
         memory_unmap(serve->kept, serve->kept_bytes * serve->config.tally.kept);
+    free(serve->counted);
+    free(serve->differing);
+    free(serve->row_dissent);
     free(serve->weights);
     free(serve->row_weights);
     free(serve->marks);
@@ -132,6 +151,20 @@ void serve_count(const struct serve *serve, struct serve_counts *counts)
     *counts = serve->counts;
 }
 
+void serve_dissent(const struct serve *serve, uint64_t *differing,
+                   uint64_t *counted)
+{
+    size_t bytes = serve->config.tally.shape.ranks * sizeof(*differing);
+
+    if (!serve->config.dissent) {
+        memset(differing, 0, bytes);
+        memset(counted, 0, bytes);
+        return;
+    }
+    memcpy(differing, serve->differing, bytes);
+    memcpy(counted, serve->counted, bytes);
+}
+
 /* Collects the rows that `mask` names; returns the sum of their weights. */
 static uint32_t collect_rows(struct serve *s,
                              const struct tally_command *command,
@@ -156,6 +189,20 @@ static uint32_t collect_rows(struct serve *s,
     }
     *rows = count;
     return weight;
+}
+
+/* The dissent of the rows that collect_rows() found, to their ranks. */
+static void book_dissent(struct serve *s, const struct tally_command *command)
+{
+    uint32_t row = 0;
+
+    for (uint32_t v = 0; v < s->config.tally.shape.ranks; v++) {
+        if (!mask_has(command->mask, v))
+            continue;
+        s->differing[v] += s->row_dissent[row];
+        s->counted[v] += command->header.call.coordinates;
+        s->row_dissent[row++] = 0;
+    }
 }
 
 /* A voter's bits behind the last coordinate may be anything; ours are zero. */
@@ -187,6 +234,8 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
         .signs = s->signs,
         .marks = abstain ? s->marks : NULL,
         .weights = s->weights == NULL ? NULL : s->row_weights,
+        .dissent = s->row_dissent,
+        .coordinates = call->coordinates,
         .words = plane / sizeof(uint64_t),
     };
     uint64_t *ties = (uint64_t *)(void *)(kept + plane);
@@ -204,6 +253,8 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     if (can_tie && (rules->ties == TIES_ZERO || rules->ties == TIES_RANDOM))
         vote.ties = ties;
     crew_vote(s->config.crew, s->config.kernels, &vote);
+    if (vote.dissent != NULL)
+        book_dissent(s, command);
     if (vote.ties != NULL && rules->ties == TIES_RANDOM)
         ties_random(vote.result, ties, rules->seed, call->round,
                     (uint64_t)call->chunk * call->detail, vote.words);

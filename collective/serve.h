@@ -31,6 +31,7 @@ struct serve_config {
     const struct kernels *kernels;
     struct crew *crew;        /* the caller's, NULL: none */
     const struct link *links; /* [ranks], the caller's */
+    bool dissent;             /* keep the books of serve_dissent() */
 };
 
 struct serve_counts {
@@ -59,5 +60,13 @@ uint64_t serve_deadline(const struct serve *serve);
 size_t serve_step(struct serve *serve, uint64_t now_ns);
 
 void serve_count(const struct serve *serve, struct serve_counts *counts);
+
+/*
+ * differing[ranks]: in how many coordinates each rank's vote was not the result
+ * (struct vote, dissent), counted[ranks]: of how many coordinates its vote was
+ * counted. Zeros where config.dissent is not set.
+ */
+void serve_dissent(const struct serve *serve, uint64_t *differing,
+                   uint64_t *counted);
 
 #endif

@@ -105,8 +105,8 @@ enum ballot_auth {
 
 /*
  * Configuration of a communicator; the same on every rank (init_timeout_ms,
- * auth and threads may differ). Nothing is kept by reference: weights are
- * copied. Start from BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose".
+ * auth, dissent and threads may differ). Nothing is kept by reference: weights
+ * are copied. Start from BALLOT_CONFIG_DEFAULT; 0 and NULL mean "choose".
  * Environment variables of the name in brackets override the default, not a
  * value that was set here.
  */
@@ -141,6 +141,9 @@ struct ballot_config {
                                     2^25 [BALLOT_COUNT_MAX] */
     bool same_voters;            /* fail a round whose chunks were not all
                                     decided by the same voters */
+    uint32_t dissent;            /* 1: count for ballot_comm_dissent(),
+                                    where this rank counts votes; 0: do
+                                    not [BALLOT_DISSENT] */
     enum ballot_auth auth;       /* [BALLOT_AUTH=group|none] */
     uint32_t threads;            /* that share packing, counting and applying,
                                     up to 64; default: the cores that each
@@ -314,6 +317,28 @@ struct ballot_stats {
 
 BALLOT_API int ballot_comm_stats(const struct ballot_comm *comm,
                                  struct ballot_stats *stats);
+
+/*
+ * Who is outvoted: over all votes that this rank has counted as a server since
+ * the communicator began, differing[r] coordinates in which rank r's vote was
+ * not the result, of counted[r] coordinates in which it was counted. Both
+ * arrays are the caller's, [ballot_comm_size()]. With servers = ranks these are
+ * sums over this rank's share of the coordinates, so that the sums of all ranks
+ * are those of all votes; with servers = root everything is at rank 0, and the
+ * other ranks get zeros.
+ *
+ * A rank that votes at random differs in half of the coordinates at most, one
+ * that votes against all others in nearly all; honest ranks differ in some, for
+ * they see other data. Nothing is concluded from it here.
+ *
+ * A coordinate that tied counts as the result that ties plus or minus gave it;
+ * where ties are zero or random nobody differs in it. A zero that abstained
+ * does not differ. Both are among the counted.
+ *
+ *   -EINVAL  dissent is not set in the configuration, or an array is NULL
+ */
+BALLOT_API int ballot_comm_dissent(const struct ballot_comm *comm,
+                                   uint64_t *differing, uint64_t *counted);
 
 #ifdef __cplusplus
 }

@@ -50,7 +50,8 @@ int requests(void); /* 16 of them, and the 17th */
 int several(void);  /* communicators in several threads */
 int by_id(void);    /* a unique id that travels in a file */
 
-int values(void); /* every type and option against another computation */
+int values(void);  /* every type and option against another computation */
+int dissent(void); /* what this rank has counted of it */
 int sums(void);
 int signum(void);
 

@@ -324,6 +324,7 @@ static void refuse_calls(struct ballot_comm *comm)
     expect_refused("test", ballot_test(&none, &done), NULL);
     expect_refused("round", ballot_comm_round(comm, NULL), NULL);
     expect_refused("stats", ballot_comm_stats(NULL, NULL), NULL);
+    expect_refused("dissent", ballot_comm_dissent(NULL, NULL, NULL), NULL);
     expect_refused("abort", ballot_comm_abort(NULL), NULL);
     expect_refused("finalize", ballot_comm_finalize(NULL), NULL);
 }
@@ -361,6 +362,7 @@ static void refuse_configs(void)
     REFUSED(.tie = (enum ballot_tie)7);
     REFUSED(.transport = "pigeon");
     REFUSED(.weights = weights);
+    REFUSED(.dissent = 2);
 #undef REFUSED
     expect_refused("id", ballot_comm_init_rank(&comm, 1, &id, 0, NULL), NULL);
     need(ballot_get_unique_id(&id), NULL, "id");
