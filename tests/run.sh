@@ -8,12 +8,13 @@ usage="usage: tests/run.sh [--install-only | --full]
 
 Installs with apt what is missing, then builds and tests in build/:
   release  every test
-  asan     unit, contract and simulation under ASan and UBSan
+  asan     unit, fuzz, contract and simulation under ASan and UBSan
   tsan     what has threads under TSan
 
   --install-only  only install what build and tests need
-  --full          without limit of time: also clang 14, its format check, the
-                  portable kernels alone, 10,000 simulation seeds, mutants"
+  --full          without limit of time: also clang 14, its format check, a
+                  minute of libFuzzer, the portable kernels alone, 10,000
+                  simulation seeds, mutants"
 
 full=false
 install_only=false
@@ -90,7 +91,7 @@ build release
 test_in release release
 
 build asan -D BALLOT_SIM_SEEDS=500
-test_in asan asan -L '^(unit|contract|sim)$'
+test_in asan asan -L '^(unit|fuzz|contract|sim)$'
 
 build tsan
 # TSan's shadow memory wants the layout of a process without randomisation.
@@ -107,6 +108,9 @@ if "$full"; then
     stage format find aggregate collective examples include perf tests \
         tools transport -name '*.[ch]' \
         -exec clang-format-14 --dry-run -Werror {} +
+    build fuzz
+    stage fuzz build/fuzz/tests/fuzz_kernels -max_total_time=60 \
+        -artifact_prefix=build/fuzz/
     BALLOT_KERNELS=portable test_in portable release \
         -L '^(unit|contract|whole)$'
     stage seeds build/release/tests/test_sim --seeds 10000 --rounds 100
