@@ -100,7 +100,7 @@ setarch -R true 2> /dev/null && plain=(setarch -R)
 # Kernels have no threads; training and sweeps of values are only slow there.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
     -L '^(unit|contract|whole)$' \
-    -E '^unit[.](floats|kernels|pack|read_once|vote)$|^whole[.](training|values|life|ballot_run)'
+    -E '^unit[.](compare|dissent|floats|kernels|pack|read_once|vote|vote_sweep)$|^whole[.](training|values|life|ballot_run)'
 
 if "$full"; then
     build clang
