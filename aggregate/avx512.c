@@ -115,34 +115,37 @@ ALWAYS __m512i lanes_fill(enum sign_type type, uint64_t pattern)
 
 /* `minus` where the bit of `signs` is 1, else `plus`; 0 where `zeros` is 1. */
 ALWAYS __m512i lanes_choose(enum sign_type type, uint64_t signs, uint64_t zeros,
-                            __m512i plus, __m512i minus)
+                            bool any_zero, __m512i plus, __m512i minus)
 {
+    __m512i chosen;
+
     switch (type) {
     case TYPE_FLOAT32:
-        return _mm512_maskz_mov_epi32(
-            (__mmask16)~zeros,
-            _mm512_mask_blend_epi32((__mmask16)signs, plus, minus));
+        chosen = _mm512_mask_mov_epi32(plus, (__mmask16)signs, minus);
+        return any_zero ? _mm512_maskz_mov_epi32((__mmask16)~zeros, chosen)
+                        : chosen;
     case TYPE_FLOAT64:
-        return _mm512_maskz_mov_epi64(
-            (__mmask8)~zeros,
-            _mm512_mask_blend_epi64((__mmask8)signs, plus, minus));
+        chosen = _mm512_mask_mov_epi64(plus, (__mmask8)signs, minus);
+        return any_zero ? _mm512_maskz_mov_epi64((__mmask8)~zeros, chosen)
+                        : chosen;
     default:
-        return _mm512_maskz_mov_epi16(
-            (__mmask32)~zeros,
-            _mm512_mask_blend_epi16((__mmask32)signs, plus, minus));
+        chosen = _mm512_mask_mov_epi16(plus, (__mmask32)signs, minus);
+        return any_zero ? _mm512_maskz_mov_epi16((__mmask32)~zeros, chosen)
+                        : chosen;
     }
 }
 
 /* 64 values. */
 ALWAYS void apply_word(enum sign_type type, char *at, uint64_t signs,
-                       uint64_t zeros, __m512i plus, __m512i minus, bool far)
+                       uint64_t zeros, bool any_zero, __m512i plus,
+                       __m512i minus, bool far)
 {
     const uint32_t lanes = lanes_of(type);
 
     for (uint32_t i = 0; i < WORD_COORDINATES;
          i += lanes, at += REGISTER_BYTES) {
         const __m512i chosen =
-            lanes_choose(type, signs >> i, zeros >> i, plus, minus);
+            lanes_choose(type, signs >> i, zeros >> i, any_zero, plus, minus);
 
         if (far)
             _mm512_stream_si512((void *)at, chosen);
@@ -166,8 +169,8 @@ ALWAYS void apply_near(enum sign_type type, char *restrict values,
         const uint64_t word = signs_load(&signs[w]);
         const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
 
-        apply_word(type, values + w * word_bytes, word, zero, plus, minus,
-                   false);
+        apply_word(type, values + w * word_bytes, word, zero, zeros != NULL,
+                   plus, minus, false);
     }
     apply_from(type, words * WORD_COORDINATES, values, signs, zeros, scale,
                count);
@@ -190,7 +193,8 @@ ALWAYS void apply_far(enum sign_type type, char *restrict values,
     for (; count - first >= WORD_COORDINATES; first += WORD_COORDINATES)
         apply_word(type, values + first * type_bytes(type),
                    reader_take(&words, WORD_COORDINATES),
-                   reader_take(&nones, WORD_COORDINATES), plus, minus, true);
+                   reader_take(&nones, WORD_COORDINATES), zeros != NULL, plus,
+                   minus, true);
     /* Stores around the caches are weakly ordered. */
     _mm_sfence();
     word_apply(type, values, first, count - first, pattern,
@@ -203,10 +207,16 @@ ALWAYS void apply(enum sign_type type, void *restrict values,
                   const uint64_t *restrict zeros, float scale, size_t count,
                   bool far)
 {
-    if (far && values_may_be_far(type, values, count))
+    const bool around = far && values_may_be_far(type, values, count);
+
+    if (around && zeros != NULL)
         apply_far(type, values, signs, zeros, scale, count);
-    else
+    else if (around)
+        apply_far(type, values, signs, NULL, scale, count);
+    else if (zeros != NULL)
         apply_near(type, values, signs, zeros, scale, count);
+    else
+        apply_near(type, values, signs, NULL, scale, count);
 }
 
 static void signum_avx512(uint64_t *restrict signs, uint64_t *restrict marks,
@@ -243,19 +253,17 @@ static void signum_avx512(uint64_t *restrict signs, uint64_t *restrict marks,
     pack_from(TYPE_FLOAT32, first, signs, marks, momentum, count);
 }
 
-static void update_avx512(float *restrict parameters,
-                          const uint64_t *restrict signs,
-                          const uint64_t *restrict zeros, float rate,
-                          float decay, size_t count)
+ALWAYS void update_words(float *restrict parameters,
+                         const uint64_t *restrict signs,
+                         const uint64_t *restrict zeros, float rate,
+                         float decay, size_t words)
 {
     const __m512 rates = _mm512_set1_ps(rate);
     const __m512 decays = _mm512_set1_ps(decay);
     const __m512i plus = _mm512_castps_si512(_mm512_set1_ps(1.0f));
     const __m512i minus = _mm512_castps_si512(_mm512_set1_ps(-1.0f));
-    const size_t whole = count / WORD_COORDINATES;
-    const size_t first = whole * WORD_COORDINATES;
 
-    for (size_t w = 0; w < whole; w++) {
+    for (size_t w = 0; w < words; w++) {
         const uint64_t word = signs_load(&signs[w]);
         const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
 
@@ -263,13 +271,28 @@ static void update_avx512(float *restrict parameters,
             float *const at = &parameters[w * WORD_COORDINATES + i];
             const __m512 x = _mm512_loadu_ps(at);
             const __m512 sign = _mm512_castsi512_ps(
-                lanes_choose(TYPE_FLOAT32, word >> i, zero >> i, plus, minus));
+                lanes_choose(TYPE_FLOAT32, word >> i, zero >> i, zeros != NULL,
+                             plus, minus));
             const __m512 step = _mm512_add_ps(sign, _mm512_mul_ps(decays, x));
 
             _mm512_storeu_ps(at, _mm512_sub_ps(x, _mm512_mul_ps(rates, step)));
         }
     }
-    update_from(first, parameters, signs, zeros, rate, decay, count);
+}
+
+static void update_avx512(float *restrict parameters,
+                          const uint64_t *restrict signs,
+                          const uint64_t *restrict zeros, float rate,
+                          float decay, size_t count)
+{
+    const size_t whole = count / WORD_COORDINATES;
+
+    if (zeros != NULL)
+        update_words(parameters, signs, zeros, rate, decay, whole);
+    else
+        update_words(parameters, signs, NULL, rate, decay, whole);
+    update_from(whole * WORD_COORDINATES, parameters, signs, zeros, rate, decay,
+                count);
 }
 
 static void pack_float32_avx512(uint64_t *restrict signs,
