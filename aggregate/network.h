@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * network.h - the counting network of the vote, for any width of register.
+ *
+ * A column is what all voters say about the coordinates of one register. Eight
+ * rows enter the counters together through seven full adders (carry-save; the
+ * adder of Harley and Seal's population count), what remains as a pair and as a
+ * single row. Wherever the highest plane is a constant, the planes stay in
+ * registers.
+ *
+ * The file that includes this defines before (avx2.h, avx512.h):
+ *   ALWAYS                static, and inlined wherever it is called
+ *   slice, SLICE_WORDS    a vector type with the operators & | ^ ~
+ *   slice_load(words)     loads from memory that a peer may write, once: an
+ *                         empty asm keeps the compiler from loading it again
+ *   slice_sum(a, b, c)    a ^ b ^ c
+ *   slice_carry(a, b, c)  the majority of the three bits
+ */
+#ifndef BALLOT_AGGREGATE_NETWORK_H
+#define BALLOT_AGGREGATE_NETWORK_H
+
+#include "counting.h"
+
+enum {
+    GROUP_VOTERS = 32, /* whose slices a weighted vote holds at a time */
+    GROUPS_MAX = VOTERS_MAX / GROUP_VOTERS,
+};
+
+ALWAYS void start_planes(slice *planes, const struct vote *vote, uint32_t top)
+{
+    const uint32_t start = counting_start(vote, top);
+    const slice none = {0};
+
+    for (uint32_t p = 0; p <= top; p++)
+        planes[p] = (start >> p & 1) != 0 ? ~none : none;
+}
+
+/* Adds 2^from where the bit of `carry` is 1. */
+ALWAYS void add_one(slice *planes, uint32_t from, uint32_t top, slice carry)
+{
+    for (uint32_t p = from; p < top; p++) {
+        const slice both = planes[p] & carry;
+
+        planes[p] ^= carry;
+        carry = both;
+    }
+    planes[top] ^= carry;
+}
+
+/* Adds two slices to one plane and returns the carry into the next. */
+ALWAYS slice add_full(slice *plane, slice a, slice b)
+{
+    const slice carry = slice_carry(*plane, a, b);
+
+    *plane = slice_sum(*plane, a, b);
+    return carry;
+}
+
+/* As add_one(); a carry beyond planes[top] cannot be, counting_top() says. */
+ALWAYS void add_two(slice *planes, uint32_t from, uint32_t top, slice a,
+                    slice b)
+{
+    const slice carry = add_full(&planes[from], a, b);
+
+    if (from < top)
+        add_one(planes, from + 1, top, carry);
+}
+
+/* Adds four rows to two planes and returns the carry into the next. */
+ALWAYS slice add_full_four(slice *planes, const slice *rows)
+{
+    const slice low = add_full(&planes[0], rows[0], rows[1]);
+    const slice high = add_full(&planes[0], rows[2], rows[3]);
+
+    return add_full(&planes[1], low, high);
+}
+
+/* Four rows can only come where from + 2 <= top, eight where from + 3 is. */
+ALWAYS void add_four(slice *planes, uint32_t from, uint32_t top,
+                     const slice *rows)
+{
+    if (from + 2 <= top)
+        add_one(planes, from + 2, top, add_full_four(&planes[from], rows));
+}
+
+ALWAYS void add_eight(slice *planes, uint32_t from, uint32_t top,
+                      const slice *rows)
+{
+    slice low;
+    slice high;
+
+    if (from + 3 > top)
+        return;
+    low = add_full_four(&planes[from], rows);
+    high = add_full_four(&planes[from], rows + 4);
+    add_one(planes, from + 3, top, add_full(&planes[from + 2], low, high));
+}
+
+/* Voter v as a row, or with marks as two: "minus" and "not plus". */
+ALWAYS void load_voter(slice *rows, const struct vote *vote, uint32_t v,
+                       size_t at, bool marks)
+{
+    rows[0] = slice_load(&vote->signs[v][at]);
+    if (marks) {
+        const slice marked = slice_load(&vote->marks[v][at]);
+
+        rows[0] &= marked;
+        rows[1] = rows[0] | ~marked;
+    }
+}
+
+/* Rows of voters v on; `count` is a constant. */
+ALWAYS void load_rows(slice *rows, const struct vote *vote, uint32_t v,
+                      uint32_t count, size_t at, bool marks)
+{
+    const uint32_t each = marks ? 2 : 1; /* rows of a voter */
+
+    for (uint32_t i = 0; i < count / each; i++)
+        load_voter(&rows[each * i], vote, v + i, at, marks);
+}
+
+/* The counters of one column; every voter weighs 1. */
+ALWAYS void count_column(slice *planes, const struct vote *vote,
+                         uint32_t voters, size_t at, uint32_t top, bool marks)
+{
+    const uint32_t each = marks ? 2 : 1;
+    uint32_t v = 0;
+    slice rows[8];
+
+    for (; v + 8 / each <= voters; v += 8 / each) {
+        load_rows(rows, vote, v, 8, at, marks);
+        add_eight(planes, 0, top, rows);
+    }
+    if (v + 4 / each <= voters) {
+        load_rows(rows, vote, v, 4, at, marks);
+        add_four(planes, 0, top, rows);
+        v += 4 / each;
+    }
+    if (v + 2 / each <= voters) {
+        load_rows(rows, vote, v, 2, at, marks);
+        add_two(planes, 0, top, rows[0], rows[1]);
+        v += 2 / each;
+    }
+    if (!marks && v < voters) {
+        load_rows(rows, vote, v, 1, at, marks);
+        add_one(planes, 0, top, rows[0]);
+    }
+}
+
+/* Which rows of a group count at which bit of the weights. */
+struct level {
+    uint8_t rows;
+    uint8_t row[2 * GROUP_VOTERS];
+};
+
+struct schedule {
+    struct level levels[GROUPS_MAX][WEIGHT_BITS];
+};
+
+static inline void schedule_make(struct schedule *schedule,
+                                 const struct vote *vote)
+{
+    const uint32_t each = vote->marks != NULL ? 2 : 1;
+
+    for (uint32_t v = 0; v < vote->voters; v++) {
+        struct level *levels = schedule->levels[v / GROUP_VOTERS];
+
+        for (uint32_t bit = 0; bit < WEIGHT_BITS; bit++) {
+            struct level *level = &levels[bit];
+
+            if (v % GROUP_VOTERS == 0)
+                level->rows = 0;
+            if ((vote->weights[v] >> bit & 1) == 0)
+                continue;
+            for (uint32_t i = 0; i < each; i++)
+                level->row[level->rows++] =
+                    (uint8_t)(each * (v % GROUP_VOTERS) + i);
+        }
+    }
+}
+
+/* Adds 2^from for every row of `level`. */
+ALWAYS void count_level(slice *planes, uint32_t from, uint32_t top,
+                        const slice *held, const struct level *level)
+{
+    const uint8_t *row = level->row;
+    uint32_t left = level->rows;
+    slice rows[8];
+
+    for (; left >= 8; left -= 8, row += 8) {
+        for (uint32_t i = 0; i < 8; i++)
+            rows[i] = held[row[i]];
+        add_eight(planes, from, top, rows);
+    }
+    if (left >= 4) {
+        for (uint32_t i = 0; i < 4; i++)
+            rows[i] = held[row[i]];
+        add_four(planes, from, top, rows);
+        left -= 4;
+        row += 4;
+    }
+    if (left >= 2) {
+        add_two(planes, from, top, held[row[0]], held[row[1]]);
+        left -= 2;
+        row += 2;
+    }
+    if (left != 0)
+        add_one(planes, from, top, held[row[0]]);
+}
+
+/*
+ * The counters of one column by weight. A row counts once for every bit of its
+ * weight, but its slot may only be read once: a private copy of the group's
+ * slices is what the levels look at.
+ */
+ALWAYS void weigh_column(slice *planes, const struct vote *vote,
+                         const struct schedule *schedule, size_t at,
+                         uint32_t top, bool marks)
+{
+    const uint32_t each = marks ? 2 : 1;
+    slice held[2 * GROUP_VOTERS];
+
+    for (uint32_t v = 0; v < vote->voters; v += GROUP_VOTERS) {
+        const struct level *levels = schedule->levels[v / GROUP_VOTERS];
+
+        for (uint32_t i = 0; i < GROUP_VOTERS && v + i < vote->voters; i++)
+            load_voter(&held[each * i], vote, v + i, at, marks);
+        count_level(planes, 0, top, held, &levels[0]);
+        count_level(planes, 1, top, held, &levels[1]);
+        count_level(planes, 2, top, held, &levels[2]);
+        count_level(planes, 3, top, held, &levels[3]);
+    }
+}
+
+#endif
