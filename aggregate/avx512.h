@@ -30,6 +30,23 @@ ALWAYS void slice_store(uint64_t *words, slice stored)
     _mm512_storeu_si512(words, stored);
 }
 
+/* Around the caches; weakly ordered until slice_fence(). */
+ALWAYS void slice_stream(uint64_t *words, slice stored)
+{
+    _mm512_stream_si512((void *)words, stored);
+}
+
+ALWAYS void slice_fence(void)
+{
+    _mm_sfence();
+}
+
+/* Fetches a line into the second-level cache. */
+ALWAYS void slice_fetch(const uint64_t *words)
+{
+    _mm_prefetch((const char *)words, _MM_HINT_T1);
+}
+
 ALWAYS slice slice_sum(slice a, slice b, slice c)
 {
     return _mm512_ternarylogic_epi64(a, b, c, 0x96);

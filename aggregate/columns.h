@@ -6,27 +6,42 @@
  * There is one loop for every number of planes, and one for every small number
  * of voters, so that the planes stay in registers.
  *
- * The file that includes this defines slice_store(words, s) before, besides
- * what network.h asks for.
+ * The file that includes this defines before, besides what network.h asks for:
+ *   slice_store(words, s)
+ *   slice_stream(words, s)  the same around the caches, until slice_fence()
+ *   slice_fetch(words)      fetches a line from memory into a cache
  */
 #ifndef BALLOT_AGGREGATE_COLUMNS_H
 #define BALLOT_AGGREGATE_COLUMNS_H
 
 #include "network.h"
 
-enum { FEW_MAX = 32 }; /* voters that have a loop of their own */
+enum {
+    FEW_MAX = 32, /* voters that have a loop of their own */
+    /* Rows that the hardware reads ahead by itself. Behind a cliff between 16
+     * and 20 it has to be told (Zen 4). */
+    STREAMS_MAX = 16,
+};
+
+ALWAYS void store_slice(const struct vote *vote, uint64_t *words, slice stored)
+{
+    if (vote->far)
+        slice_stream(words, stored);
+    else
+        slice_store(words, stored);
+}
 
 ALWAYS void store_column(const struct vote *vote, size_t at,
                          const slice *planes, uint32_t top, bool ties)
 {
     slice tie = ~planes[top];
 
-    slice_store(&vote->result[at], planes[top]);
+    store_slice(vote, &vote->result[at], planes[top]);
     if (!ties)
         return;
     for (uint32_t p = 0; p < top; p++)
         tie &= planes[p];
-    slice_store(&vote->ties[at], tie);
+    store_slice(vote, &vote->ties[at], tie);
 }
 
 /* All columns; `schedule` NULL: every voter weighs 1. It and `top` are
@@ -46,17 +61,43 @@ ALWAYS void vote_columns(const struct vote *vote,
         if (schedule != NULL)
             weigh_column(planes, vote, schedule, at, top, marks);
         else
-            count_column(planes, vote, vote->voters, at, top, marks);
+            count_column(planes, vote, vote->voters, at, top, marks, NULL);
         store_column(vote, at, planes, top, vote->ties != NULL);
     }
 }
 
+/*
+ * All columns of rows that come from memory, more of them than the hardware
+ * can follow: while a tile is counted, a later one is fetched row by row.
+ */
+ALWAYS void vote_tiles(const struct vote *vote, uint32_t top)
+{
+    slice first[PLANES_MAX];
+
+    start_planes(first, vote, top);
+    for (size_t tile = 0; tile < vote->words; tile += TILE_WORDS) {
+        struct fetch fetch = fetch_begin(vote, tile + TILES_AHEAD * TILE_WORDS);
+
+        for (size_t at = tile; at < tile + TILE_WORDS && at < vote->words;
+             at += SLICE_WORDS) {
+            slice planes[PLANES_MAX];
+
+            for (uint32_t p = 0; p <= top; p++)
+                planes[p] = first[p];
+            count_column(planes, vote, vote->voters, at, top, false,
+                         at % LINE_WORDS == 0 ? &fetch : NULL);
+            store_column(vote, at, planes, top, vote->ties != NULL);
+        }
+    }
+}
+
 /* All columns of a constant number of voters: no branch, no loop, and nothing
- * for planes that only ties would look at. */
-ALWAYS void vote_few(const struct vote *vote, uint32_t voters, uint32_t top)
+ * for planes that only ties would look at. `far` is a constant. */
+ALWAYS void vote_few(const struct vote *vote, uint32_t voters, uint32_t top,
+                     bool far)
 {
     const uint64_t *rows[FEW_MAX];
-    const struct vote few = {.result = vote->result, .signs = rows};
+    const struct vote few = {.result = vote->result, .signs = rows, .far = far};
     const size_t words = vote->words;
     slice first[PLANES_MAX];
 
@@ -68,8 +109,44 @@ ALWAYS void vote_few(const struct vote *vote, uint32_t voters, uint32_t top)
 
         for (uint32_t p = 0; p <= top; p++)
             planes[p] = first[p];
-        count_column(planes, &few, voters, at, top, false);
+        count_column(planes, &few, voters, at, top, false, NULL);
         store_column(&few, at, planes, top, false);
+    }
+}
+
+/* Majorities among few voters whose rows come from memory. */
+static void vote_far(const struct vote *vote)
+{
+    switch (vote->voters) {
+    case 1: vote_few(vote, 1, 0, true); break;
+    case 2: vote_few(vote, 2, 1, true); break;
+    case 3: vote_few(vote, 3, 1, true); break;
+    case 4: vote_few(vote, 4, 2, true); break;
+    case 5: vote_few(vote, 5, 2, true); break;
+    case 6: vote_few(vote, 6, 2, true); break;
+    case 7: vote_few(vote, 7, 2, true); break;
+    case 8: vote_few(vote, 8, 3, true); break;
+    case 9: vote_few(vote, 9, 3, true); break;
+    case 10: vote_few(vote, 10, 3, true); break;
+    case 11: vote_few(vote, 11, 3, true); break;
+    case 12: vote_few(vote, 12, 3, true); break;
+    case 13: vote_few(vote, 13, 3, true); break;
+    case 14: vote_few(vote, 14, 3, true); break;
+    case 15: vote_few(vote, 15, 3, true); break;
+    default: vote_few(vote, 16, 4, true); break;
+    }
+}
+
+static void vote_streams(const struct vote *vote)
+{
+    switch (counting_top(vote)) {
+    case 4: vote_tiles(vote, 4); break;
+    case 5: vote_tiles(vote, 5); break;
+    case 6: vote_tiles(vote, 6); break;
+    case 7: vote_tiles(vote, 7); break;
+    case 8: vote_tiles(vote, 8); break;
+    case 9: vote_tiles(vote, 9); break;
+    default: vote_tiles(vote, 10); break;
     }
 }
 
@@ -99,39 +176,47 @@ static void vote_plain(const struct vote *vote)
     const bool majority =
         vote->threshold <= voters / 2 + 1 && others <= voters / 2;
 
+    if (vote->far && voters > STREAMS_MAX) {
+        vote_streams(vote);
+        return;
+    }
+    if (vote->far && majority && vote->ties == NULL) {
+        vote_far(vote);
+        return;
+    }
     switch (majority && vote->ties == NULL ? voters : 0) {
-    case 1: vote_few(vote, 1, 0); break;
-    case 2: vote_few(vote, 2, 1); break;
-    case 3: vote_few(vote, 3, 1); break;
-    case 4: vote_few(vote, 4, 2); break;
-    case 5: vote_few(vote, 5, 2); break;
-    case 6: vote_few(vote, 6, 2); break;
-    case 7: vote_few(vote, 7, 2); break;
-    case 8: vote_few(vote, 8, 3); break;
-    case 9: vote_few(vote, 9, 3); break;
-    case 10: vote_few(vote, 10, 3); break;
-    case 11: vote_few(vote, 11, 3); break;
-    case 12: vote_few(vote, 12, 3); break;
-    case 13: vote_few(vote, 13, 3); break;
-    case 14: vote_few(vote, 14, 3); break;
-    case 15: vote_few(vote, 15, 3); break;
-    case 16: vote_few(vote, 16, 4); break;
-    case 17: vote_few(vote, 17, 4); break;
-    case 18: vote_few(vote, 18, 4); break;
-    case 19: vote_few(vote, 19, 4); break;
-    case 20: vote_few(vote, 20, 4); break;
-    case 21: vote_few(vote, 21, 4); break;
-    case 22: vote_few(vote, 22, 4); break;
-    case 23: vote_few(vote, 23, 4); break;
-    case 24: vote_few(vote, 24, 4); break;
-    case 25: vote_few(vote, 25, 4); break;
-    case 26: vote_few(vote, 26, 4); break;
-    case 27: vote_few(vote, 27, 4); break;
-    case 28: vote_few(vote, 28, 4); break;
-    case 29: vote_few(vote, 29, 4); break;
-    case 30: vote_few(vote, 30, 4); break;
-    case 31: vote_few(vote, 31, 4); break;
-    case 32: vote_few(vote, 32, 5); break;
+    case 1: vote_few(vote, 1, 0, false); break;
+    case 2: vote_few(vote, 2, 1, false); break;
+    case 3: vote_few(vote, 3, 1, false); break;
+    case 4: vote_few(vote, 4, 2, false); break;
+    case 5: vote_few(vote, 5, 2, false); break;
+    case 6: vote_few(vote, 6, 2, false); break;
+    case 7: vote_few(vote, 7, 2, false); break;
+    case 8: vote_few(vote, 8, 3, false); break;
+    case 9: vote_few(vote, 9, 3, false); break;
+    case 10: vote_few(vote, 10, 3, false); break;
+    case 11: vote_few(vote, 11, 3, false); break;
+    case 12: vote_few(vote, 12, 3, false); break;
+    case 13: vote_few(vote, 13, 3, false); break;
+    case 14: vote_few(vote, 14, 3, false); break;
+    case 15: vote_few(vote, 15, 3, false); break;
+    case 16: vote_few(vote, 16, 4, false); break;
+    case 17: vote_few(vote, 17, 4, false); break;
+    case 18: vote_few(vote, 18, 4, false); break;
+    case 19: vote_few(vote, 19, 4, false); break;
+    case 20: vote_few(vote, 20, 4, false); break;
+    case 21: vote_few(vote, 21, 4, false); break;
+    case 22: vote_few(vote, 22, 4, false); break;
+    case 23: vote_few(vote, 23, 4, false); break;
+    case 24: vote_few(vote, 24, 4, false); break;
+    case 25: vote_few(vote, 25, 4, false); break;
+    case 26: vote_few(vote, 26, 4, false); break;
+    case 27: vote_few(vote, 27, 4, false); break;
+    case 28: vote_few(vote, 28, 4, false); break;
+    case 29: vote_few(vote, 29, 4, false); break;
+    case 30: vote_few(vote, 30, 4, false); break;
+    case 31: vote_few(vote, 31, 4, false); break;
+    case 32: vote_few(vote, 32, 5, false); break;
     default: vote_many(vote); break;
     }
 }
@@ -176,6 +261,8 @@ static inline void vote_any(const struct vote *vote)
         vote_marks(vote);
     else
         vote_plain(vote);
+    if (vote->far)
+        slice_fence();
 }
 
 #endif

@@ -24,6 +24,10 @@
 enum {
     GROUP_VOTERS = 32, /* whose slices a weighted vote holds at a time */
     GROUPS_MAX = VOTERS_MAX / GROUP_VOTERS,
+    /* Of a row, fetched in a burst for every eight lines that are counted: so
+     * a tile of all rows is fetched while one is counted. */
+    TILE_WORDS = 8 * LINE_WORDS,
+    TILES_AHEAD = 2,
 };
 
 ALWAYS void start_planes(slice *planes, const struct vote *vote, uint32_t top)
@@ -119,9 +123,42 @@ ALWAYS void load_rows(slice *rows, const struct vote *vote, uint32_t v,
         load_voter(&rows[each * i], vote, v + i, at, marks);
 }
 
-/* The counters of one column; every voter weighs 1. */
+/* Where a tile of all rows is fetched from memory. */
+struct fetch {
+    size_t at;    /* its first word */
+    size_t words; /* of a row in it */
+    uint32_t row; /* that is next */
+};
+
+ALWAYS struct fetch fetch_begin(const struct vote *vote, size_t at)
+{
+    const size_t left = vote->words > at ? vote->words - at : 0;
+
+    return (struct fetch){
+        .at = at,
+        .words = left < TILE_WORDS ? left : TILE_WORDS,
+        .row = left > 0 ? 0 : vote->voters,
+    };
+}
+
+/* The tile of the next row, in a burst; NULL: nothing is fetched. */
+ALWAYS void fetch_row(struct fetch *fetch, const struct vote *vote)
+{
+    const uint64_t *row;
+
+    if (fetch == NULL || fetch->row == vote->voters)
+        return;
+    row = vote->signs[fetch->row++] + fetch->at;
+    for (size_t w = 0; w < TILE_WORDS; w += LINE_WORDS)
+        if (w < fetch->words)
+            slice_fetch(&row[w]);
+}
+
+/* The counters of one column; every voter weighs 1. With `fetch` a row's tile
+ * for every eight rows. */
 ALWAYS void count_column(slice *planes, const struct vote *vote,
-                         uint32_t voters, size_t at, uint32_t top, bool marks)
+                         uint32_t voters, size_t at, uint32_t top, bool marks,
+                         struct fetch *fetch)
 {
     const uint32_t each = marks ? 2 : 1;
     uint32_t v = 0;
@@ -130,7 +167,10 @@ ALWAYS void count_column(slice *planes, const struct vote *vote,
     for (; v + 8 / each <= voters; v += 8 / each) {
         load_rows(rows, vote, v, 8, at, marks);
         add_eight(planes, 0, top, rows);
+        fetch_row(fetch, vote);
     }
+    if (v < voters)
+        fetch_row(fetch, vote);
     if (v + 4 / each <= voters) {
         load_rows(rows, vote, v, 4, at, marks);
         add_four(planes, 0, top, rows);

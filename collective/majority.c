@@ -9,17 +9,6 @@
 #include "../transport/memory.h"
 #include "lanes.h"
 
-enum {
-    /*
-     * From so many bytes on, which all ranks of a host write together, results
-     * are stored around the caches. Measured with float32: 24 against 10 GB/s
-     * at 64 MiB on a Xeon (Emerald Rapids) and equal at 32 MiB; where the
-     * output fits into a cache such stores take up to four times as long
-     * (Zen 4). 16 ranks with 4 MB each gain a tenth of the whole (Zen 4).
-     */
-    FAR_BYTES = 32 << 20,
-};
-
 static const uint8_t element_bits[TYPES] = {
     [TYPE_FLOAT32] = 32, [TYPE_FLOAT16] = 16, [TYPE_BFLOAT16] = 16,
     [TYPE_FLOAT64] = 64, [TYPE_SIGNS] = 1,
@@ -114,6 +103,8 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
     v = &majority->rounds[slot];
     v->call = *call;
     v->live = true;
+    /* Ranks of a host share its caches. 16 ranks with 4 MB each gain a tenth of
+     * the whole (Zen 4). */
     v->far = element_bits[call->round.type] * call->round.count / 8 *
                  majority->config.local_ranks >=
              FAR_BYTES;

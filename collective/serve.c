@@ -249,6 +249,7 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
         memset(kept, 0, plane);
         return;
     }
+    vote.far = vote.voters * plane * (abstain ? 2 : 1) >= FAR_BYTES;
     vote.threshold = abstain ? weight + !minus : (weight + 2 - minus) / 2;
     if (can_tie && (rules->ties == TIES_ZERO || rules->ties == TIES_RANDOM))
         vote.ties = ties;

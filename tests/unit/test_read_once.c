@@ -121,8 +121,11 @@ static void check_rows(const char *name, const char *what, uint32_t voters,
     }
 }
 
-static void check_vote(const struct kernels *k, uint32_t voters, bool marked,
-                       bool weighted, bool tied, bool dissenting)
+/* What a vote is asked for besides, as bits: all ways have loops of their own.
+ */
+enum { MARKED = 1, WEIGHTED = 2, TIED = 4, DISSENTING = 8, FAR = 16, ALL = 32 };
+
+static void check_vote(const struct kernels *k, uint32_t voters, uint32_t mode)
 {
     _Alignas(64) uint64_t result[WORDS];
     _Alignas(64) uint64_t ties[WORDS];
@@ -132,15 +135,16 @@ static void check_vote(const struct kernels *k, uint32_t voters, bool marked,
     uint64_t dissent[ROWS_MAX] = {0};
     const struct vote vote = {
         .result = result,
-        .ties = tied ? ties : NULL,
+        .ties = mode & TIED ? ties : NULL,
         .signs = signs,
-        .marks = marked ? marks : NULL,
-        .weights = weighted ? weights : NULL,
-        .dissent = dissenting ? dissent : NULL,
+        .marks = mode & MARKED ? marks : NULL,
+        .weights = mode & WEIGHTED ? weights : NULL,
+        .dissent = mode & DISSENTING ? dissent : NULL,
         .voters = voters,
         .threshold = voters / 2 + 1,
         .words = WORDS,
         .coordinates = 64 * WORDS - 100,
+        .far = mode & FAR,
     };
 
     for (uint32_t v = 0; v < voters; v++) {
@@ -151,8 +155,9 @@ static void check_vote(const struct kernels *k, uint32_t voters, bool marked,
     watch();
     k->vote(&vote);
     watch_end();
-    check_rows(k->name, dissenting ? "dissent" : "vote", voters, 0, voters);
-    if (marked)
+    check_rows(k->name, mode & DISSENTING ? "dissent" : "vote", voters, 0,
+               voters);
+    if (mode & MARKED)
         check_rows(k->name, "marks", voters, ROWS_MAX, voters);
 }
 
@@ -162,10 +167,9 @@ static void test_vote_reads_slots_once(void **state)
     (void)state;
     for (size_t i = 0; kernels_all[i] != NULL; i++)
         for (uint32_t voters = 1; voters <= ROWS_MAX; voters++)
-            for (uint32_t mode = 0; mode < 16; mode++)
+            for (uint32_t mode = 0; mode < ALL; mode++)
                 if (kernels_all[i]->supported() && (voters < 18 || voters > 30))
-                    check_vote(kernels_all[i], voters, mode & 1, mode & 2,
-                               mode & 4, mode & 8);
+                    check_vote(kernels_all[i], voters, mode);
 }
 
 static void check_compare(const struct kernels *k, uint32_t replicas,

@@ -131,7 +131,8 @@ static void check_row(const struct poll *poll, const char *name,
     }
 }
 
-/* All tables, with the plane of ties and without, which differ inside. */
+/* All tables, with the plane of ties and without, for rows from a cache and
+ * from memory: all of them differ inside. */
 static void check_threshold(const struct poll *poll, uint32_t threshold)
 {
     uint64_t *result =
@@ -151,19 +152,20 @@ static void check_threshold(const struct poll *poll, uint32_t threshold)
     for (size_t i = 0; kernels_all[i] != NULL; i++) {
         const struct kernels *k = kernels_all[i];
 
-        if (!k->supported())
-            continue;
-        memset(result, 0x5a, ROW_BYTES);
-        memset(ties, 0x5a, ROW_BYTES);
-        vote.ties = NULL;
-        k->vote(&vote);
-        check_row(poll, k->name, "result", result, threshold, false);
-        memset(result, 0x5a, ROW_BYTES);
-        vote.ties = ties;
-        k->vote(&vote);
-        check_row(poll, k->name, "result beside ties", result, threshold,
-                  false);
-        check_row(poll, k->name, "tie", ties, threshold, true);
+        for (int far = 0; far < 2 && k->supported(); far++) {
+            vote.far = far;
+            memset(result, 0x5a, ROW_BYTES);
+            memset(ties, 0x5a, ROW_BYTES);
+            vote.ties = NULL;
+            k->vote(&vote);
+            check_row(poll, k->name, "result", result, threshold, false);
+            memset(result, 0x5a, ROW_BYTES);
+            vote.ties = ties;
+            k->vote(&vote);
+            check_row(poll, k->name, "result beside ties", result, threshold,
+                      false);
+            check_row(poll, k->name, "tie", ties, threshold, true);
+        }
     }
 }
 
@@ -320,6 +322,44 @@ static void test_all_plus_gives_zero(void **state)
     }
 }
 
+/* Rows from memory are fetched by tiles; the last one is short. */
+static void test_tiles_equal_portable(void **state)
+{
+    enum { TALL_WORDS = 8 * 64 + 40, TALL_BYTES = 8 * TALL_WORDS };
+    static _Alignas(LINE_BYTES) uint64_t results[2][TALL_WORDS];
+    static _Alignas(LINE_BYTES) uint64_t ties[2][TALL_WORDS];
+    struct guarded pages = guarded_open(70, TALL_BYTES);
+    const uint64_t *signs[70];
+    struct vote vote = {.signs = signs, .words = TALL_WORDS};
+
+    (void)state;
+    for (uint32_t v = 0; v < 70; v++) {
+        uint64_t *row = guarded_at(&pages, v, TALL_BYTES, v % 2);
+
+        for (size_t w = 0; w < TALL_WORDS; w++)
+            row[w] = random_next(&seed);
+        signs[v] = row;
+    }
+    for (vote.voters = 1; vote.voters <= 70; vote.voters++)
+        for (size_t i = 0; kernels_all[i] != NULL; i++) {
+            vote.threshold = vote.voters / 2 + 1;
+            vote.result = results[0];
+            vote.ties = ties[0];
+            kernels_portable.vote(&vote);
+            vote.result = results[1];
+            vote.ties = ties[1];
+            vote.far = true;
+            if (kernels_all[i]->supported())
+                kernels_all[i]->vote(&vote);
+            else
+                kernels_portable.vote(&vote);
+            vote.far = false;
+            assert_memory_equal(results[0], results[1], TALL_BYTES);
+            assert_memory_equal(ties[0], ties[1], TALL_BYTES);
+        }
+    guarded_close(&pages);
+}
+
 static int setup(void **state)
 {
     static struct poll poll;
@@ -349,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_weights_to_1024),
         cmocka_unit_test(test_all_minus_at_capacity),
         cmocka_unit_test(test_all_plus_gives_zero),
+        cmocka_unit_test(test_tiles_equal_portable),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
