@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -18,8 +20,6 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-enum { HUGE_BYTES = 2 << 20 };
-
 size_t memory_round(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -27,24 +27,46 @@ size_t memory_round(size_t bytes)
     return (bytes + page - 1) / page * page;
 }
 
-/* Maps, and asks for huge pages where at least one fits; that is a wish, so it
+/*
+ * Free addresses that begin with a huge page, or NULL: mmap() alone promises no
+ * more than a small one. They are only proposed and not held, for then a
+ * mapping that fails in their place could not be told from one that another
+ * thread has made there since. Who loses the race has small pages.
+ */
+static void *propose(size_t bytes)
+{
+    size_t probed_bytes = bytes + MEMORY_HUGE_BYTES;
+    uint8_t *at = mmap(NULL, probed_bytes, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (at == MAP_FAILED)
+        return NULL;
+    munmap(at, probed_bytes);
+    return at + -(uintptr_t)at % MEMORY_HUGE_BYTES;
+}
+
+/* Maps, and asks for huge pages as far as they are whole; that is a wish, so it
  * does not matter whether the system grants it. */
 static int map(void **memory, size_t bytes, int protection, int flags,
                int descriptor)
 {
-    void *at = mmap(NULL, bytes, protection, flags, descriptor, 0);
+    size_t huge_bytes = bytes / MEMORY_HUGE_BYTES * MEMORY_HUGE_BYTES;
+    void *start = huge_bytes > 0 ? propose(bytes) : NULL;
+    void *at = mmap(start, bytes, protection, flags, descriptor, 0);
 
     if (at == MAP_FAILED)
         return -errno;
-    if (bytes >= HUGE_BYTES)
-        (void)madvise(at, bytes, MADV_HUGEPAGE);
+    if (huge_bytes > 0)
+        (void)madvise(at, huge_bytes, MADV_HUGEPAGE);
     *memory = at;
     return 0;
 }
 
 int memory_map(void **memory, size_t bytes)
 {
-    return map(memory, memory_round(bytes), PROT_READ | PROT_WRITE,
+    size_t mapped_bytes = memory_round(bytes);
+
+    return map(memory, mapped_bytes, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
@@ -129,4 +151,50 @@ void memory_unmap(void *memory, size_t bytes)
         rc = munmap(memory, memory_round(bytes));
     assert(rc == 0);
     (void)rc;
+}
+
+/* ---- What the system grants ---------------------------------------------- */
+
+bool memory_setting(char word[MEMORY_WORD_BYTES], const char *text)
+{
+    static const char *const granting[] = {"always", "madvise", "within_size",
+                                           "advise", "force"};
+    const char *start = strchr(text, '[');
+    const char *end = start == NULL ? NULL : strchr(start, ']');
+
+    word[0] = '\0';
+    if (end == NULL || end - start > MEMORY_WORD_BYTES)
+        return false;
+    memcpy(word, start + 1, (size_t)(end - start) - 1);
+    word[end - start - 1] = '\0';
+    for (size_t i = 0; i < sizeof(granting) / sizeof(granting[0]); i++)
+        if (strcmp(word, granting[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool read_setting(char word[MEMORY_WORD_BYTES], const char *path)
+{
+    char text[128];
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+
+    if (file >= 0) {
+        got = read(file, text, sizeof(text) - 1);
+        close(file);
+    }
+    text[got < 0 ? 0 : got] = '\0';
+    return memory_setting(word, text);
+}
+
+struct memory_facts memory_facts(void)
+{
+    struct memory_facts facts;
+
+    facts.private_huge = read_setting(
+        facts.private_setting, "/sys/kernel/mm/transparent_hugepage/enabled");
+    facts.shared_huge =
+        read_setting(facts.shared_setting,
+                     "/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    return facts;
 }

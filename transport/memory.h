@@ -3,13 +3,21 @@
  * memory.h - memory that a peer, or a device for it, may write.
  *
  * Pages are zero at first and are taken from the system when they are first
- * touched, so slots that nobody uses cost nothing.
+ * touched, so slots that nobody uses cost nothing. Memory that has room
+ * for whole huge pages is placed for them and asks for them, which the system
+ * may grant; smaller memory, and the rest behind the last whole one, asks for
+ * none.
  */
 #ifndef BALLOT_TRANSPORT_MEMORY_H
 #define BALLOT_TRANSPORT_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+enum {
+    MEMORY_HUGE_BYTES = 2 << 20, /* a huge page */
+    MEMORY_WORD_BYTES = 16,
+};
 
 enum memory_access {
     MEMORY_READ,  /* the peer may only read: we are the writer */
@@ -19,7 +27,7 @@ enum memory_access {
 /* `bytes` (> 0) rounded up to whole pages. */
 size_t memory_round(size_t bytes);
 
-/* Maps private memory, page aligned, on huge pages where that pays. */
+/* Maps private memory, page aligned. */
 int memory_map(void **memory, size_t bytes);
 
 /*
@@ -41,5 +49,20 @@ int memory_attach(void **memory, int descriptor, size_t bytes,
 
 /* NULL is allowed; `bytes` as it was mapped. */
 void memory_unmap(void *memory, size_t bytes);
+
+/* ---- What the system grants ---------------------------------------------- */
+
+struct memory_facts {
+    bool private_huge, shared_huge; /* whether huge pages are granted */
+    /* What the system's settings say of them: "madvise"; "" if nothing. */
+    char private_setting[MEMORY_WORD_BYTES], shared_setting[MEMORY_WORD_BYTES];
+};
+
+/* For memory that is mapped now. */
+struct memory_facts memory_facts(void);
+
+/* Finds the word in brackets, as in "always [madvise] never", and says whether
+ * it grants huge pages to who asks; without one, `word` is "". */
+bool memory_setting(char word[MEMORY_WORD_BYTES], const char *text);
 
 #endif

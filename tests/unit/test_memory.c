@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_memory.c - shared memory can neither be taken away nor written by whom
- * it is not meant for, and nothing else is ever mapped.
+ * it is not meant for, and nothing else is ever mapped. Pages are as large as
+ * the memory is, and are not taken before they are used.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -161,6 +164,147 @@ static void memory_on_huge_pages_is_not_attached(void **state)
     close(descriptor);
 }
 
+/* ---- Pages --------------------------------------------------------------- */
+
+/* Whether the mapping that `at` is in has asked for huge pages. */
+static bool has_asked(const void *at)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool inside = false, asked = false;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        uintptr_t start, end;
+
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &start, &end) == 2)
+            inside = (uintptr_t)at >= start && (uintptr_t)at < end;
+        if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            asked = strstr(line, " hg") != NULL;
+    }
+    fclose(maps);
+    return asked;
+}
+
+static size_t pages_taken(void *memory, size_t bytes)
+{
+    static unsigned char taken[4096];
+    size_t count = 0;
+
+    assert_true(bytes / 4096 <= sizeof(taken));
+    assert_int_equal(mincore(memory, bytes, taken), 0);
+    for (size_t i = 0; i < bytes / 4096; i++)
+        count += taken[i] & 1;
+    return count;
+}
+
+/* Memory of each kind: private, shared, attached. */
+static void map_all(void *memory[3], size_t bytes)
+{
+    int descriptor = -1;
+
+    assert_int_equal(memory_map(&memory[0], bytes), 0);
+    assert_int_equal(memory_share(&memory[1], &descriptor, bytes, MEMORY_WRITE),
+                     0);
+    assert_int_equal(memory_attach(&memory[2], descriptor, bytes, MEMORY_WRITE),
+                     0);
+    close(descriptor);
+}
+
+static void unmap_all(void *memory[3], size_t bytes)
+{
+    for (int i = 0; i < 3; i++)
+        memory_unmap(memory[i], bytes);
+}
+
+static void whole_huge_pages_are_asked_for_and_no_more(void **state)
+{
+    static const size_t sizes[] = {1,
+                                   MEMORY_HUGE_BYTES - 1,
+                                   MEMORY_HUGE_BYTES,
+                                   MEMORY_HUGE_BYTES + 1,
+                                   2 * MEMORY_HUGE_BYTES - 4096,
+                                   3 * MEMORY_HUGE_BYTES + 8192};
+    bool known = memory_facts().private_setting[0] != '\0';
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t bytes = memory_round(sizes[i]);
+        size_t huge_bytes = bytes / MEMORY_HUGE_BYTES * MEMORY_HUGE_BYTES;
+        void *memory[3];
+
+        map_all(memory, sizes[i]);
+        for (int kind = 0; kind < 3; kind++) {
+            uint8_t *start = memory[kind];
+
+            if (huge_bytes > 0) {
+                assert_int_equal((uintptr_t)start % MEMORY_HUGE_BYTES, 0);
+                assert_int_equal(has_asked(start), known);
+                assert_int_equal(has_asked(start + huge_bytes - 1), known);
+            }
+            if (huge_bytes < bytes)
+                assert_false(has_asked(start + huge_bytes));
+        }
+        unmap_all(memory, sizes[i]);
+    }
+}
+
+static void pages_are_taken_when_they_are_used(void **state)
+{
+    enum { SMALL = MEMORY_HUGE_BYTES / 2, LARGE = 4 * MEMORY_HUGE_BYTES };
+    void *memory[3];
+
+    (void)state;
+    map_all(memory, LARGE);
+    for (int kind = 0; kind < 3; kind++)
+        assert_int_equal(pages_taken(memory[kind], LARGE), 0);
+    for (int kind = 0; kind < 2; kind++) {
+        *(uint8_t *)memory[kind] = 1;
+        assert_in_range(pages_taken(memory[kind], LARGE), 1,
+                        MEMORY_HUGE_BYTES / 4096);
+    }
+    unmap_all(memory, LARGE);
+    map_all(memory, SMALL);
+    for (int kind = 0; kind < 2; kind++) {
+        *(uint8_t *)memory[kind] = 1;
+        assert_in_range(pages_taken(memory[kind], SMALL), 1, SMALL / 4096 / 2);
+    }
+    unmap_all(memory, SMALL);
+}
+
+static void settings_are_read_as_the_kernel_writes_them(void **state)
+{
+    static const struct {
+        const char *text, *word;
+        bool grants;
+    } settings[] = {
+        {"[always] madvise never\n", "always", true},
+        {"always [madvise] never\n", "madvise", true},
+        {"always madvise [never]\n", "never", false},
+        {"always [within_size] advise never deny force\n", "within_size", true},
+        {"always within_size [advise] never deny force\n", "advise", true},
+        {"always within_size advise [never] deny force\n", "never", false},
+        {"always within_size advise never [deny] force\n", "deny", false},
+        {"always within_size advise never deny [force]\n", "force", true},
+        {"[exactly_15_long]", "exactly_15_long", false},
+        {"[exactly_16_longs]", "", false},
+        {"[always", "", false},
+        {"always]", "", false},
+        {"]always[", "", false},
+        {"[]", "", false},
+        {"", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        char word[MEMORY_WORD_BYTES] = "before";
+
+        assert_int_equal(memory_setting(word, settings[i].text),
+                         settings[i].grants);
+        assert_string_equal(word, settings[i].word);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +314,9 @@ int main(void)
         cmocka_unit_test(a_peer_cannot_write_what_it_may_only_read),
         cmocka_unit_test(what_could_kill_us_is_not_attached),
         cmocka_unit_test(memory_on_huge_pages_is_not_attached),
+        cmocka_unit_test(whole_huge_pages_are_asked_for_and_no_more),
+        cmocka_unit_test(pages_are_taken_when_they_are_used),
+        cmocka_unit_test(settings_are_read_as_the_kernel_writes_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
