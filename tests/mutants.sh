@@ -24,7 +24,8 @@ mutable="aggregate/caster.c aggregate/tally.c aggregate/decide.c
     collective/serve.c collective/majority.c"
 sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
     collective/crew.c collective/crew_kernels.c
-    transport/memory.c transport/sim.c transport/sim_network.c"
+    transport/memory.c transport/memory_node.c
+    transport/sim.c transport/sim_network.c"
 export root work cc flags seeds more limit_s
 
 # The kernels of one instruction set are enough; the others stand in as absent.
@@ -74,7 +75,7 @@ judge()
         unit+="${failed:-crash} in $test "
     done
     rm test_*.o
-    $cc $flags ./*.o -lpthread -o simulate || return 1
+    $cc $flags ./*.o -lpthread -lnuma -o simulate || return 1
     simulate 1 "$seeds"
     [ $? -ne 124 ] || sim='does not end'
     # The rarest defects are worth a longer look.

@@ -8,12 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "memory_node.h"
 
 /* Linux 6.3; some systems refuse a memfd that could be executed. */
 #ifndef MFD_NOEXEC_SEAL
@@ -62,12 +63,25 @@ static int map(void **memory, size_t bytes, int protection, int flags,
     return 0;
 }
 
+/* Whose memory it is, reads it most; so a peer that attaches leaves it there.
+ * Memory elsewhere is slower and not wrong. */
+static void bind_here(void *memory, size_t bytes)
+{
+    int node = memory_node_here();
+
+    if (node >= 0)
+        (void)memory_node_bind(memory, bytes, node);
+}
+
 int memory_map(void **memory, size_t bytes)
 {
     size_t mapped_bytes = memory_round(bytes);
+    int rc = map(memory, mapped_bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
-    return map(memory, mapped_bytes, PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (rc == 0)
+        bind_here(*memory, mapped_bytes);
+    return rc;
 }
 
 static int create(void)
@@ -103,6 +117,7 @@ int memory_share(void **memory, int *descriptor, size_t bytes,
         rc = -errno;
         goto unmap;
     }
+    bind_here(at, mapped_bytes);
     *memory = at;
     *descriptor = fd;
     return 0;
@@ -187,14 +202,39 @@ static bool read_setting(char word[MEMORY_WORD_BYTES], const char *path)
     return memory_setting(word, text);
 }
 
+/* Tries on a page of its own whether memory can be bound. */
+static int try_binding(int node)
+{
+    size_t bytes = memory_round(1);
+    void *page;
+    int rc = map(&page, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+    if (rc == 0) {
+        rc = memory_node_bind(page, bytes, node);
+        memory_unmap(page, bytes);
+    }
+    return rc;
+}
+
 struct memory_facts memory_facts(void)
 {
-    struct memory_facts facts;
+    struct memory_facts facts = {.node = -1};
+    struct node_set usable;
+    int nodes = memory_nodes(&usable);
+    int node = memory_node_here();
 
     facts.private_huge = read_setting(
         facts.private_setting, "/sys/kernel/mm/transparent_hugepage/enabled");
     facts.shared_huge =
         read_setting(facts.shared_setting,
                      "/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    if (nodes < 0)
+        facts.refused = nodes;
+    else
+        facts.nodes = nodes;
+    if (node >= 0) {
+        facts.refused = try_binding(node);
+        facts.node = facts.refused == 0 ? node : -1;
+    }
     return facts;
 }

@@ -3,16 +3,18 @@
  * memory.h - memory that a peer, or a device for it, may write.
  *
  * Pages are zero at first and are taken from the system when they are first
- * touched, so slots that nobody uses cost nothing. Memory that has room
- * for whole huge pages is placed for them and asks for them, which the system
- * may grant; smaller memory, and the rest behind the last whole one, asks for
- * none.
+ * touched, so slots that nobody uses cost nothing. They are taken from the NUMA
+ * node of the thread that mapped them, where there is more than one. Memory
+ * that has room for whole huge pages is placed for them and asks for them,
+ * which the system may grant; smaller memory, and the rest behind the last
+ * whole one, asks for none.
  */
 #ifndef BALLOT_TRANSPORT_MEMORY_H
 #define BALLOT_TRANSPORT_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     MEMORY_HUGE_BYTES = 2 << 20, /* a huge page */
@@ -56,9 +58,12 @@ struct memory_facts {
     bool private_huge, shared_huge; /* whether huge pages are granted */
     /* What the system's settings say of them: "madvise"; "" if nothing. */
     char private_setting[MEMORY_WORD_BYTES], shared_setting[MEMORY_WORD_BYTES];
+    int nodes;   /* that this process may use; 0: not known */
+    int node;    /* what this thread maps is bound to it; -1: to none */
+    int refused; /* why nodes are not known, or none is bound: negative errno */
 };
 
-/* For memory that is mapped now. */
+/* For memory that this thread maps now. */
 struct memory_facts memory_facts(void);
 
 /* Finds the word in brackets, as in "always [madvise] never", and says whether
