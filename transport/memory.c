@@ -21,11 +21,23 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
+enum {
+    /* An odd number of lines, so that 64 voters have 64 places; from 9 voters
+     * on, rows in L2 are counted 1.4 to 3 times as fast as without (Zen 4). */
+    SKEW_BYTES = 5 * 64,
+    SKEW_PAGE_BYTES = 4096, /* after which the sets of an L1 repeat */
+};
+
 size_t memory_round(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
     return (bytes + page - 1) / page * page;
+}
+
+size_t memory_skew(uint32_t rank)
+{
+    return (size_t)rank * SKEW_BYTES % SKEW_PAGE_BYTES;
 }
 
 /*

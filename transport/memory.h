@@ -18,6 +18,7 @@
 
 enum {
     MEMORY_HUGE_BYTES = 2 << 20, /* a huge page */
+    MEMORY_SKEW_MAX = 4096 - 64,
     MEMORY_WORD_BYTES = 16,
 };
 
@@ -28,6 +29,15 @@ enum memory_access {
 
 /* `bytes` (> 0) rounded up to whole pages. */
 size_t memory_round(size_t bytes);
+
+/*
+ * How far into its memory the first slot of a voter lies, at most
+ * MEMORY_SKEW_MAX and whole lines: the same slot of any 64 voters in a row then
+ * begins at as many different places in a page. A server reads a column of all
+ * voters at a time; without this all its lines were in one set of a cache that
+ * has room for 8.
+ */
+size_t memory_skew(uint32_t rank);
 
 /* Maps private memory, page aligned. */
 int memory_map(void **memory, size_t bytes);

@@ -295,19 +295,14 @@ static bool linked(const struct shm_link *link)
     return link->state == LINK_UP || link->state == LINK_ENDED;
 }
 
-static uint8_t *slot_at(const struct endpoint *endpoint, void *memory,
-                        uint32_t slot)
-{
-    return (uint8_t *)memory + endpoint->layout.slots_at +
-           (size_t)slot * endpoint->layout.slot_bytes;
-}
-
 static void *shm_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
 {
     const struct shm_link *link = &endpoint->links[peer];
 
     assert(slot < endpoint->layout.slots);
-    return linked(link) ? slot_at(endpoint, link->out, slot) : NULL;
+    if (!linked(link))
+        return NULL;
+    return shm_slot(&endpoint->layout, link->out, endpoint->config.rank, slot);
 }
 
 /* Where notice number `index` + 1 is. */
@@ -390,7 +385,8 @@ static int collect(struct endpoint *endpoint, uint32_t peer,
             break;
         event->kind = EVENT_ARRIVED;
         event->peer = peer;
-        event->memory = slot_at(endpoint, link->in, event->slot);
+        event->memory =
+            shm_slot(&endpoint->layout, link->in, peer, event->slot);
         event->reason = 0;
         count++;
     }

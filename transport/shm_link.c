@@ -139,7 +139,15 @@ void shm_layout_init(struct shm_layout *layout, uint32_t slots,
     while (layout->notices <= 2 * slots)
         layout->notices *= 2;
     layout->slots_at = memory_round(layout->notices * sizeof(uint64_t));
-    layout->bytes = memory_round(layout->slots_at + (size_t)slots * slot_bytes);
+    layout->bytes = memory_round(layout->slots_at + MEMORY_SKEW_MAX +
+                                 (size_t)slots * slot_bytes);
+}
+
+void *shm_slot(const struct shm_layout *layout, void *memory, uint32_t writer,
+               uint32_t slot)
+{
+    return (uint8_t *)memory + layout->slots_at + memory_skew(writer) +
+           (size_t)slot * layout->slot_bytes;
 }
 
 /* Gives each place of the ring the number it would have had one lap ago, so

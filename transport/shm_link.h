@@ -22,7 +22,8 @@
 enum { SHM_SLOTS_MAX = (1 << 14) - 1 };
 
 /*
- * What inbound memory looks like: a ring of notices, then the slots. A notice
+ * What inbound memory looks like: a ring of notices, then the slots, which
+ * begin at another place of a page for each writer, see memory_skew(). A notice
  * is one word, number | slot << 16 | bytes << 32, where number counts the
  * notices from 1 and wraps. The reader knows which number comes next, so the
  * writer's position is nowhere in memory, where it could lie.
@@ -30,8 +31,8 @@ enum { SHM_SLOTS_MAX = (1 << 14) - 1 };
 struct shm_layout {
     uint32_t slots, slot_bytes;
     uint32_t notices; /* a power of two above twice the slots */
-    size_t slots_at;  /* the first slot, from the start of the memory */
-    size_t bytes;     /* of all */
+    size_t slots_at;  /* rank 0's first, from the start of the memory */
+    size_t bytes;     /* of all, the same for every writer */
 };
 
 struct shm_link {
@@ -55,6 +56,10 @@ enum { SHM_PAGE_BYTES = 64 }; /* of the page with `armed`, before rounding */
 
 void shm_layout_init(struct shm_layout *layout, uint32_t slots,
                      uint32_t slot_bytes);
+
+/* Where `slot` of the rank `writer` is, in memory of layout->bytes. */
+void *shm_slot(const struct shm_layout *layout, void *memory, uint32_t writer,
+               uint32_t slot);
 
 /* Listens under a random name, which goes to *address together with what
  * shm_same_host() compares. Returns the descriptor. */

@@ -110,9 +110,14 @@ static size_t region_bytes(const struct endpoint *endpoint)
     return (size_t)endpoint->config.slots * endpoint->config.slot_bytes;
 }
 
+static size_t landing_bytes(const struct endpoint *endpoint)
+{
+    return region_bytes(endpoint) + MEMORY_SKEW_MAX;
+}
+
 static void free_link(const struct endpoint *endpoint, struct tcp_link *link)
 {
-    memory_unmap(link->inbound, region_bytes(endpoint));
+    memory_unmap(link->landing, landing_bytes(endpoint));
     memory_unmap(link->staging, region_bytes(endpoint));
     free(link->frames);
     free(link->leaving);
@@ -166,27 +171,29 @@ static void tune(int descriptor)
                          &options[i].value, sizeof(options[i].value));
 }
 
-static int make_link(const struct endpoint *endpoint, struct tcp_link **out)
+static int make_link(const struct endpoint *endpoint, uint32_t peer,
+                     struct tcp_link **out)
 {
     uint32_t slots = endpoint->config.slots;
     struct tcp_link *link = calloc(1, sizeof(*link));
-    void *inbound = NULL, *staging = NULL;
+    void *staging = NULL;
     int rc = -ENOMEM;
 
     if (link == NULL)
         return -ENOMEM;
+    link->peer = peer;
     link->frames = calloc(slots, sizeof(*link->frames));
     link->leaving = calloc(slots, sizeof(*link->leaving));
     if (link->frames != NULL && link->leaving != NULL)
-        rc = memory_map(&inbound, region_bytes(endpoint));
+        rc = memory_map(&link->landing, landing_bytes(endpoint));
     if (rc == 0)
         rc = memory_map(&staging, region_bytes(endpoint));
-    link->inbound = inbound;
-    link->staging = staging;
     if (rc != 0) {
         free_link(endpoint, link);
         return rc;
     }
+    link->inbound = (uint8_t *)link->landing + memory_skew(peer);
+    link->staging = staging;
     *out = link;
     return 0;
 }
@@ -195,12 +202,11 @@ static int make_link(const struct endpoint *endpoint, struct tcp_link **out)
 static int add_link(struct endpoint *endpoint, uint32_t peer, int descriptor)
 {
     struct tcp_link *link;
-    int rc = make_link(endpoint, &link);
+    int rc = make_link(endpoint, peer, &link);
 
     if (rc != 0)
         goto close_descriptor;
     link->descriptor = descriptor;
-    link->peer = peer;
     link->up = true;
     tune(descriptor);
     rc = endpoint->engine == TCP_URING ? uring_add(endpoint, link)

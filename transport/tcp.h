@@ -61,7 +61,8 @@ struct tcp_link {
     /* Receiving: the frame under way, and what came beyond it. */
     uint32_t slot, bytes; /* bytes is 0 while the header is awaited */
     uint32_t landed_bytes;
-    uint8_t *inbound; /* [slots][slot_bytes] */
+    void *landing;    /* the memory that inbound is in */
+    uint8_t *inbound; /* [slots][slot_bytes], skewed by peer */
     uint32_t buffer_start, buffer_end;
     uint8_t buffer[RECEIVE_BYTES];
 

@@ -305,6 +305,24 @@ static void settings_are_read_as_the_kernel_writes_them(void **state)
     }
 }
 
+static void the_same_slot_of_64_voters_has_64_places(void **state)
+{
+    (void)state;
+    for (uint32_t first = 0; first < 1024; first++) {
+        bool taken[4096 / 64] = {false};
+
+        for (uint32_t rank = first; rank < first + 64; rank++) {
+            size_t skew = memory_skew(rank);
+
+            assert_true(skew <= MEMORY_SKEW_MAX && skew % 64 == 0);
+            assert_false(taken[skew / 64]);
+            taken[skew / 64] = true;
+        }
+    }
+    assert_int_equal(memory_skew(0), 0);
+    assert_true(memory_skew(UINT32_MAX) <= MEMORY_SKEW_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +335,7 @@ int main(void)
         cmocka_unit_test(whole_huge_pages_are_asked_for_and_no_more),
         cmocka_unit_test(pages_are_taken_when_they_are_used),
         cmocka_unit_test(settings_are_read_as_the_kernel_writes_them),
+        cmocka_unit_test(the_same_slot_of_64_voters_has_64_places),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

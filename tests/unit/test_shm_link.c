@@ -168,6 +168,72 @@ static void impossible_slots_are_refused(void **state)
     }
 }
 
+/* ---- Where slots lie ----------------------------------------------------- */
+
+/* From the start of the memory, which need not be there for this. */
+static size_t place(const struct shm_layout *l, uint32_t writer, uint32_t slot)
+{
+    enum { SOMEWHERE = 1 << 20 };
+
+    return (uintptr_t)shm_slot(l, (void *)(uintptr_t)SOMEWHERE, writer, slot) -
+           SOMEWHERE;
+}
+
+static void every_slot_of_every_rank_is_inside(void **state)
+{
+    static const struct {
+        uint32_t slots, slot_bytes;
+    } shapes[] = {{1, 64}, {27, 4160}, {27, 65600}, {SHM_SLOTS_MAX, 64}};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++) {
+        uint32_t last = shapes[s].slots - 1;
+        struct shm_layout l;
+
+        shm_layout_init(&l, shapes[s].slots, shapes[s].slot_bytes);
+        for (uint32_t rank = 0; rank < 1024; rank++) {
+            size_t first = place(&l, rank, 0);
+            size_t end = place(&l, rank, last) + l.slot_bytes;
+
+            assert_true(first >= l.notices * sizeof(uint64_t));
+            assert_int_equal(first % 64, 0);
+            assert_int_equal(end - first, (size_t)(last + 1) * l.slot_bytes);
+            assert_true(end <= l.bytes);
+        }
+    }
+}
+
+static void a_slot_of_13_voters_has_13_places_in_a_page(void **state)
+{
+    struct shm_layout l;
+
+    (void)state;
+    shm_layout_init(&l, 27, 65600);
+    for (uint32_t slot = 0; slot < 27; slot++)
+        for (uint32_t a = 0; a < 40; a++)
+            for (uint32_t b = a + 1; b < a + 13; b++)
+                assert_int_not_equal(place(&l, a, slot) % 4096,
+                                     place(&l, b, slot) % 4096);
+}
+
+/* The two sides of a link agree where the writer's slots are: test_shm and the
+ * contract see what was put. This sees that they do so by the writer. */
+static void the_writer_says_where_its_slots_lie(void **state)
+{
+    struct event event;
+    void *staged;
+
+    (void)state;
+    liar_begin_linked();
+    staged = shm->stage(honest.endpoint, VICTIM, 3);
+    assert_int_equal((uintptr_t)staged % 4096,
+                     (memory_skew(HONEST) + 3 * SLOT_BYTES) % 4096);
+    assert_int_equal(shm->put(honest.endpoint, VICTIM, 3, 64), 0);
+    event = next_event(victim.endpoint);
+    assert_int_equal((uintptr_t)event.memory % 4096, (uintptr_t)staged % 4096);
+    liar_end();
+}
+
 /* ---- Who is near --------------------------------------------------------- */
 
 static void hosts_are_the_same_but_for_the_name_alone(void **state)
@@ -206,6 +272,9 @@ int main(void)
         cmocka_unit_test(a_peer_that_leaves_at_once_is_named_at_once),
         cmocka_unit_test(another_user_is_refused),
         cmocka_unit_test(impossible_slots_are_refused),
+        cmocka_unit_test(every_slot_of_every_rank_is_inside),
+        cmocka_unit_test(a_slot_of_13_voters_has_13_places_in_a_page),
+        cmocka_unit_test(the_writer_says_where_its_slots_lie),
         cmocka_unit_test(hosts_are_the_same_but_for_the_name_alone),
     };
 

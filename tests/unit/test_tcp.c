@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cluster.h"
+#include "transport/memory.h"
 
 /* ---- Honest peers ---- */
 
@@ -95,6 +96,26 @@ static void a_put_is_checked(void **state)
     assert_null(transport_tcp.stage(endpoint, 2, 0));
     assert_null(transport_tcp.stage(endpoint, 1, 4));
     cluster_check_silence(&cluster, 1, 5);
+    cluster_close(&cluster);
+}
+
+static void a_slot_of_each_voter_has_its_own_place_in_a_page(void **state)
+{
+    enum { SLOTS = 3, SLOT_BYTES = 4096 + 64 };
+    struct cluster cluster;
+
+    (void)state;
+    cluster_open(&cluster, RANKS_MAX, SLOTS, SLOT_BYTES);
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        for (uint32_t rank = 1; rank < RANKS_MAX; rank++) {
+            struct event event;
+
+            cluster_put(&cluster, rank, 0, slot, SLOT_BYTES, slot);
+            event = cluster_next_event(&cluster, 0);
+            cluster_check(&event, rank, slot, SLOT_BYTES, slot);
+            assert_int_equal((uintptr_t)event.memory % 4096,
+                             (memory_skew(rank) + slot * SLOT_BYTES) % 4096);
+        }
     cluster_close(&cluster);
 }
 
@@ -308,6 +329,7 @@ static const struct CMUnitTest all[] = {
     cmocka_unit_test(ping_pong_of_every_size),
     cmocka_unit_test(all_slots_in_flight_between_all),
     cmocka_unit_test(a_put_is_checked),
+    cmocka_unit_test(a_slot_of_each_voter_has_its_own_place_in_a_page),
     cmocka_unit_test(two_floods_are_served_in_turn),
     cmocka_unit_test(a_peer_that_does_not_read_stops_nobody),
     cmocka_unit_test(closing_with_puts_that_nobody_reads),
