@@ -239,6 +239,7 @@ static int init(struct ballot_comm **out, struct ballot_comm *comm,
         destroy(comm);
         return rc;
     }
+    report_memory(comm);
     *out = comm;
     return 0;
 }

@@ -172,6 +172,8 @@ void report_debug(enum debug_level level, const char *format, ...)
 /* "2, 5-7 of 8 ranks": those of `ranks` that are (not) in mask. */
 void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
                   uint32_t ranks, bool in);
+/* On which pages and which NUMA node this thread's slots lie, at INFO. */
+void report_memory(const struct ballot_comm *comm);
 /* How a round that was not OK ended, as an errno, with the error set. */
 int report_difference(struct ballot_comm *comm, const char *name,
                       const struct difference *difference);

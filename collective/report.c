@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "../transport/memory.h"
 #include "comm.h"
 
 static _Thread_local char thread_error[ERROR_BYTES];
@@ -129,6 +130,65 @@ void report_debug(enum debug_level level, const char *format, ...)
     fprintf(debug.file, "ballot[%ld] %s %s\n", (long)getpid(),
             level == DEBUG_INFO ? "INFO" : "WARN", line);
     fflush(debug.file);
+}
+
+/* ---- Memory in words ----------------------------------------------------- */
+
+/* "private yes", or "shared no" with why and the cure; `setting` of `file`. */
+static void describe_pages(char *text, size_t text_bytes, const char *kind,
+                           bool granted, const char *file, const char *setting,
+                           const char *cure)
+{
+    if (granted)
+        snprintf(text, text_bytes, "%s yes", kind);
+    else if (setting[0] == '\0')
+        snprintf(text, text_bytes, "%s no (the system has none)", kind);
+    else
+        snprintf(text, text_bytes,
+                 "%s no (%s is %s; as root: echo %s > "
+                 "/sys/kernel/mm/transparent_hugepage/%s)",
+                 kind, file, setting, cure, file);
+}
+
+static void describe_node(char *text, size_t text_bytes,
+                          const struct memory_facts *facts)
+{
+    if (facts->nodes == 0)
+        snprintf(text, text_bytes, "not known, nothing is bound: %s",
+                 strerror(-facts->refused));
+    else if (facts->nodes == 1)
+        snprintf(text, text_bytes, "one node");
+    else if (facts->node >= 0)
+        snprintf(text, text_bytes, "bound to node %d of %d nodes", facts->node,
+                 facts->nodes);
+    else if (facts->refused != 0)
+        snprintf(text, text_bytes, "%d nodes, binding is refused: %s",
+                 facts->nodes, strerror(-facts->refused));
+    else
+        snprintf(text, text_bytes,
+                 "%d nodes, nothing is bound: this thread's has no memory",
+                 facts->nodes);
+}
+
+void report_memory(const struct ballot_comm *comm)
+{
+    struct memory_facts facts = memory_facts();
+    uint32_t slots = lanes_slots(comm->settings.window);
+    char private_pages[160], shared_pages[160], node[128];
+
+    describe_pages(private_pages, sizeof(private_pages), "private",
+                   facts.private_huge, "enabled", facts.private_setting,
+                   "madvise");
+    describe_pages(shared_pages, sizeof(shared_pages), "shared",
+                   facts.shared_huge, "shmem_enabled", facts.shared_setting,
+                   "advise");
+    describe_node(node, sizeof(node), &facts);
+    report_debug(DEBUG_INFO,
+                 "rank %u: memory: %u slots of %u bytes, %.1f MiB, for each of "
+                 "%u ranks; huge pages from %d MiB on: %s, %s; NUMA: %s",
+                 comm->rank, slots, comm->slot_bytes,
+                 (double)slots * comm->slot_bytes / (1 << 20), comm->ranks,
+                 MEMORY_HUGE_BYTES >> 20, private_pages, shared_pages, node);
 }
 
 /* ---- Ranks and calls in words ---- */

@@ -4,6 +4,7 @@
 what BALLOT_DEBUG and its like do."""
 
 import os
+import re
 import socket
 
 from whole import Job, check, done, sanitized, transport, work
@@ -105,6 +106,11 @@ def choices():
     check("INFO says the kernels, servers and who may join",
           "kernels=" in text and "servers=ranks" in text and
           "auth=group" in text, text)
+    check("INFO says which pages and which NUMA node memory has",
+          re.search(r"memory: \d+ slots of \d+ bytes, .* 2 ranks; huge pages "
+                    r"from 2 MiB on: private (yes|no \(.*\)), "
+                    r"shared (yes|no \(.*\)); NUMA: (one node|bound to node "
+                    r"\d+|\d+ nodes, |not known)", text) is not None, text)
     if transport == "shm":
         check("INFO says shm and with whom", "shm with 0-1 of 2 ranks" in text,
               text)
