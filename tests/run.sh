@@ -106,7 +106,7 @@ if "$full"; then
     build clang
     test_in clang clang -LE '^(sim|install|tree)$'
     stage format find aggregate collective examples include perf tests \
-        tools transport -name '*.[ch]' \
+        tools transport '(' -name '*.[ch]' -o -name '*.cc' ')' \
         -exec clang-format-14 --dry-run -Werror {} +
     build fuzz
     stage fuzz build/fuzz/tests/fuzz_kernels -max_total_time=60 \

@@ -23,14 +23,16 @@ MAY_INCLUDE = {
     "transport": [],
     "collective": ["aggregate", "transport", "include"],
     "tools": ["include"],
-    "perf": ["include", "tools/launch.h"],
+    "perf": ["include", "tools/launch.h", "aggregate/kernels.h",
+             "aggregate/columns.h"],
     "examples": ["include"],
     "tests": ["include", "collective", "aggregate", "transport", "tools",
               "perf", "examples"],
 }
 
 SKIPPED_FOLDER = re.compile(r"(\.git|__pycache__|build(-.*)?)$")
-SOURCE_SUFFIXES = {".c", ".h", ".sh", ".py", ".cmake", ".gp", ".map"}
+C_SUFFIXES = {".c", ".h", ".cc"}
+SOURCE_SUFFIXES = C_SUFFIXES | {".sh", ".py", ".cmake", ".gp", ".map"}
 COMMENT_STARTS = ("/*", "#", "//")
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
@@ -132,7 +134,7 @@ def check_file(root, path):
         for rule, pattern, message in banned:
             if re.search(pattern, line):
                 yield number, rule, message
-        if path.suffix in {".c", ".h"}:
+        if path.suffix in C_SUFFIXES:
             for rule, message in check_c_line(root, path, line):
                 yield number, rule, message
         if path.suffix == ".md":
