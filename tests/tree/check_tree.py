@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "collective": ["aggregate", "transport", "include"],
     "tools": ["include"],
     "perf": ["include", "tools/launch.h", "aggregate/kernels.h",
-             "aggregate/columns.h"],
+             "aggregate/columns.h", "aggregate/avx512.h"],
     "examples": ["include"],
     "tests": ["include", "collective", "aggregate", "transport", "tools",
               "perf", "examples"],
