@@ -2,6 +2,7 @@
 /*
  * bench_main.c - bench_kernels: the kernels beside what memory allows.
  */
+#include "bench_google.h"
 #include "bench_report.h"
 #include "bench_threads.h"
 
@@ -158,5 +159,8 @@ int main(int count, char **arguments)
         return bench_refuse("BALLOT_KERNELS names kernels that are not there "
                             "or do not run here",
                             "give avx512, avx2 or portable, or unset it");
-    return run_table(&options);
+    if (options.table)
+        return run_table(&options);
+    bench_threads_bind();
+    return bench_google(count, arguments);
 }

@@ -24,8 +24,19 @@ enum {
 };
 
 static const char help[] =
-    "Usage: bench_kernels --table [options]\n"
+    "Usage: bench_kernels [Google Benchmark's options]\n"
+    "       bench_kernels --table [options]\n"
     "Measures the kernels of aggregate/ beside what memory allows.\n"
+    "\n"
+    "Without --table each kernel and each limit is a benchmark of Google\n"
+    "Benchmark, ID/WORK/KERNELS/PLACE[/VOTERS]; `ratio` is the kernel's speed "
+    "to\n"
+    "its limit's, taken in turn:\n"
+    "  --benchmark_filter=REGEX      which; --benchmark_list_tests names them\n"
+    "  --benchmark_format=console|json|csv\n"
+    "  --benchmark_out=FILE          write there too, as "
+    "--benchmark_out_format\n"
+    "  --benchmark_min_time=S, --benchmark_repetitions=N and its others\n"
     "\n"
     "With --table kernel and limit take turns for some rounds, and a row "
     "shows\n"
@@ -108,6 +119,7 @@ static int refuse_option(const char *argument)
     return BENCH_EXIT_USAGE;
 }
 
+/* The command line is the table's, or all of it Google Benchmark's. */
 static bool has_argument(int count, char **arguments, const char *wanted)
 {
     for (int i = 1; i < count; i++)
@@ -129,9 +141,7 @@ int bench_options_parse(struct bench_options *options, int count,
         return 1;
     }
     if (!has_argument(count, arguments, "--table"))
-        *code = bench_refuse("there is nothing to do",
-                             "give --table; bench_kernels --help lists its "
-                             "options");
+        return 0;
     opterr = 0;
     while (*code == 0 && (option = getopt_long(count, arguments, "h",
                                                long_options, NULL)) != -1)

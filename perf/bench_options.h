@@ -10,7 +10,7 @@
 enum { BENCH_EXIT_NOT_MET = 1, BENCH_EXIT_USAGE = 2 };
 
 struct bench_options {
-    bool table;
+    bool table; /* else Google Benchmark has the command line */
     bool json;
     bool quick;
     bool gate;

@@ -7,6 +7,7 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev
                 libsodium-dev libnuma-dev zlib1g-dev)
 packages_test=(libcmocka-dev python3 python3-numpy iproute2 procps)
 packages_plot=(gnuplot-nox)
+packages_bench=(g++ libbenchmark-dev)
 packages_full=(clang-14 libclang-rt-14-dev clang-format-14)
 
 packages_missing()

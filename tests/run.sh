@@ -29,7 +29,8 @@ done
 
 # shellcheck source=tests/packages.sh
 . tests/packages.sh
-packages=("${packages_build[@]}" "${packages_test[@]}" "${packages_plot[@]}")
+packages=("${packages_build[@]}" "${packages_test[@]}" "${packages_plot[@]}"
+          "${packages_bench[@]}")
 "$full" && packages+=("${packages_full[@]}")
 packages_install "${packages[@]}"
 "$install_only" && exit 0
@@ -100,7 +101,7 @@ setarch -R true 2> /dev/null && plain=(setarch -R)
 # Kernels have no threads; training and sweeps of values are only slow there.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
     -L '^(unit|contract|whole)$' \
-    -E '^unit[.](compare|dissent|floats|kernels|pack|read_once|vote|vote_sweep)$|^whole[.](training|values|life|ballot_run)'
+    -E '^unit[.](compare|dissent|floats|kernels|pack|read_once|vote|vote_sweep)$|^whole[.](training|values|life|ballot_run|bench_kernels)'
 
 if "$full"; then
     build clang
