@@ -84,6 +84,20 @@ static int write_tsv(const struct bench_report *report)
     return error != 0;
 }
 
+static int write_plot(const struct bench_report *report)
+{
+    const int error = bench_plot(report->options->plot_file, report);
+
+    if (error != 0)
+        fprintf(stderr, "bench_kernels: cannot draw %s; %s\n",
+                report->options->plot_file,
+                error == -ENODATA
+                    ? "no row was measured that has a place in the picture: "
+                      "add V1 or P1 to --only"
+                    : "what gnuplot says stands above");
+    return error != 0;
+}
+
 /* What was measured is written first: a failure later costs minutes. */
 static int write_report(const struct bench_report *report)
 {
@@ -96,6 +110,8 @@ static int write_report(const struct bench_report *report)
         bench_table_foot(stdout, report);
     if (options->tsv_file != NULL)
         code |= write_tsv(report);
+    if (options->plot_file != NULL)
+        code |= write_plot(report);
     return code;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     OPTION_TABLE = 256,
@@ -19,6 +20,7 @@ enum {
     OPTION_ROUNDS,
     OPTION_ONLY,
     OPTION_TSV,
+    OPTION_PLOT,
     ROUNDS = 9,
     ROUNDS_QUICK = 3,
 };
@@ -46,6 +48,7 @@ static const char help[] =
     "  --quick            3 short rounds, less memory: to see that it works\n"
     "  --json             write JSON in place of the table\n"
     "  --tsv FILE         write the rows there too, tab-separated\n"
+    "  --plot FILE.png    draw them (needs gnuplot)\n"
     "  --gate             exit with 1 if a required ratio is not met\n"
     "  -h, --help         print this\n"
     "\n"
@@ -73,6 +76,7 @@ static const struct option long_options[] = {
     {"rounds", required_argument, NULL, OPTION_ROUNDS},
     {"only", required_argument, NULL, OPTION_ONLY},
     {"tsv", required_argument, NULL, OPTION_TSV},
+    {"plot", required_argument, NULL, OPTION_PLOT},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -81,6 +85,35 @@ int bench_refuse(const char *what, const char *cure)
 {
     fprintf(stderr, "bench_kernels: %s; %s\n", what, cure);
     return BENCH_EXIT_USAGE;
+}
+
+static bool is_program(const char *name)
+{
+    const char *path = getenv("PATH");
+
+    while (path != NULL && *path != '\0') {
+        char file[4096];
+        int folder = (int)strcspn(path, ":");
+
+        snprintf(file, sizeof(file), "%.*s/%s", folder, path, name);
+        if (access(file, X_OK) == 0)
+            return true;
+        path += folder + (path[folder] == ':');
+    }
+    return false;
+}
+
+static int check_plot(const char *file)
+{
+    const char *end = strrchr(file, '.');
+
+    if (end == NULL || strcmp(end, ".png") != 0)
+        return bench_refuse("--plot draws PNG alone", "name the file X.png");
+    if (!is_program("gnuplot"))
+        return bench_refuse("--plot needs gnuplot, which is not on PATH",
+                            "install it (apt-get install gnuplot-nox), or "
+                            "take the numbers from --tsv FILE");
+    return 0;
 }
 
 /* 0 or the exit code. */
@@ -106,6 +139,7 @@ static int take_option(struct bench_options *options, int option)
     case OPTION_ROUNDS: return parse_rounds(options);
     case OPTION_ONLY: options->only = optarg; return 0;
     case OPTION_TSV: options->tsv_file = optarg; return 0;
+    case OPTION_PLOT: options->plot_file = optarg; return check_plot(optarg);
     default: return BENCH_EXIT_USAGE;
     }
 }

@@ -15,8 +15,9 @@ struct bench_options {
     bool quick;
     bool gate;
     int rounds;
-    const char *only;     /* NULL: every row */
-    const char *tsv_file; /* NULL: none */
+    const char *only;      /* NULL: every row */
+    const char *tsv_file;  /* NULL: none */
+    const char *plot_file; /* NULL: none */
 };
 
 /* 0; or 1 when the program is to end with *code. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_report.h - what was measured: as a table, TSV and JSON.
+ * bench_report.h - what was measured: as a table, TSV, JSON and a picture.
  */
 #ifndef BALLOT_PERF_BENCH_REPORT_H
 #define BALLOT_PERF_BENCH_REPORT_H
@@ -32,6 +32,9 @@ void bench_table_foot(FILE *file, const struct bench_report *report);
 
 void bench_tsv(FILE *file, const struct bench_report *report);
 void bench_json(FILE *file, const struct bench_report *report);
+
+/* Draws with gnuplot; 0 or a negative errno. */
+int bench_plot(const char *png_file, const struct bench_report *report);
 
 /* Rows with this verdict. */
 size_t bench_report_count(const struct bench_report *report,
