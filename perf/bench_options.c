@@ -60,13 +60,12 @@ static const char help[] =
     "at a\n"
     "time; rd reads one stream.\n"
     "BALLOT_KERNELS chooses the kernels of rows that do not name theirs.\n"
-    "A run of all rows takes a minute and 1.5 GB; let the machine do "
+    "A run of all rows takes a minute or two and 2 GB; let the machine do "
     "nothing\n"
     "else.\n"
     "\n"
-    "Exit code: 0; 1 for an error or a wrong result, or with --gate; 2 for a "
-    "wrong command "
-    "line.\n";
+    "Exit code: 0; 1 for an error or a wrong result, or with --gate; 2 for a\n"
+    "wrong command line.\n";
 
 static const struct option long_options[] = {
     {"table", no_argument, NULL, OPTION_TABLE},
