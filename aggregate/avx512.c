@@ -135,6 +135,46 @@ ALWAYS __m512i lanes_choose(enum sign_type type, uint64_t signs, uint64_t zeros,
     }
 }
 
+/*
+ * float32 without zeros, the common case, needs no masks, which come the long
+ * way through general registers: the signs of 32 coordinates are loaded into
+ * every lane, and each lane shifts its own bit to where a sign is.
+ */
+enum { HALF = 32 };
+
+ALWAYS __m512i half_load(const uint64_t *signs, size_t half)
+{
+    const char *const at = (const char *)signs + 4 * half;
+    __m512i lanes = _mm512_broadcastd_epi32(_mm_loadu_si32(at));
+
+    __asm__("" : "+v"(lanes));
+    return lanes;
+}
+
+/* 16 of the half's coordinates from `first` on: +-`plus`. */
+ALWAYS __m512i half_signs(__m512i half, uint32_t first, __m512i plus)
+{
+    const __m512i own =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i to_sign =
+        _mm512_sub_epi32(_mm512_set1_epi32(31 - (int)first), own);
+
+    /* (shifted & sign) ^ plus */
+    return _mm512_ternarylogic_epi32(_mm512_sllv_epi32(half, to_sign),
+                                     _mm512_set1_epi32(INT32_MIN), plus, 0x6a);
+}
+
+ALWAYS void apply_halves(float *restrict values, const uint64_t *restrict signs,
+                         __m512i plus, size_t halves)
+{
+    for (size_t h = 0; h < halves; h++, values += HALF) {
+        const __m512i half = half_load(signs, h);
+
+        _mm512_storeu_si512(values, half_signs(half, 0, plus));
+        _mm512_storeu_si512(values + 16, half_signs(half, 16, plus));
+    }
+}
+
 /* 64 values. */
 ALWAYS void apply_word(enum sign_type type, char *at, uint64_t signs,
                        uint64_t zeros, bool any_zero, __m512i plus,
@@ -164,8 +204,11 @@ ALWAYS void apply_near(enum sign_type type, char *restrict values,
     const __m512i minus = lanes_fill(type, pattern ^ type_minus(type));
     const size_t word_bytes = WORD_COORDINATES * type_bytes(type);
     const size_t words = count / WORD_COORDINATES;
+    const bool halves = type == TYPE_FLOAT32 && zeros == NULL;
 
-    for (size_t w = 0; w < words; w++) {
+    if (halves)
+        apply_halves((float *)(void *)values, signs, plus, 2 * words);
+    for (size_t w = 0; w < words && !halves; w++) {
         const uint64_t word = signs_load(&signs[w]);
         const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
 
@@ -253,6 +296,34 @@ static void signum_avx512(uint64_t *restrict signs, uint64_t *restrict marks,
     pack_from(TYPE_FLOAT32, first, signs, marks, momentum, count);
 }
 
+/* Sixteen parameters. */
+ALWAYS void update_lanes(float *parameters, __m512i signs, __m512 rates,
+                         __m512 decays)
+{
+    const __m512 x = _mm512_loadu_ps(parameters);
+    const __m512 step =
+        _mm512_add_ps(_mm512_castsi512_ps(signs), _mm512_mul_ps(decays, x));
+
+    _mm512_storeu_ps(parameters, _mm512_sub_ps(x, _mm512_mul_ps(rates, step)));
+}
+
+ALWAYS void update_halves(float *restrict parameters,
+                          const uint64_t *restrict signs, float rate,
+                          float decay, size_t halves)
+{
+    const __m512 rates = _mm512_set1_ps(rate);
+    const __m512 decays = _mm512_set1_ps(decay);
+    const __m512i plus = _mm512_castps_si512(_mm512_set1_ps(1.0f));
+
+    for (size_t h = 0; h < halves; h++, parameters += HALF) {
+        const __m512i half = half_load(signs, h);
+
+        update_lanes(parameters, half_signs(half, 0, plus), rates, decays);
+        update_lanes(parameters + 16, half_signs(half, 16, plus), rates,
+                     decays);
+    }
+}
+
 ALWAYS void update_words(float *restrict parameters,
                          const uint64_t *restrict signs,
                          const uint64_t *restrict zeros, float rate,
@@ -265,18 +336,13 @@ ALWAYS void update_words(float *restrict parameters,
 
     for (size_t w = 0; w < words; w++) {
         const uint64_t word = signs_load(&signs[w]);
-        const uint64_t zero = zeros != NULL ? signs_load(&zeros[w]) : 0;
+        const uint64_t zero = signs_load(&zeros[w]);
 
-        for (uint32_t i = 0; i < WORD_COORDINATES; i += 16) {
-            float *const at = &parameters[w * WORD_COORDINATES + i];
-            const __m512 x = _mm512_loadu_ps(at);
-            const __m512 sign = _mm512_castsi512_ps(
-                lanes_choose(TYPE_FLOAT32, word >> i, zero >> i, zeros != NULL,
-                             plus, minus));
-            const __m512 step = _mm512_add_ps(sign, _mm512_mul_ps(decays, x));
-
-            _mm512_storeu_ps(at, _mm512_sub_ps(x, _mm512_mul_ps(rates, step)));
-        }
+        for (uint32_t i = 0; i < WORD_COORDINATES; i += 16)
+            update_lanes(&parameters[w * WORD_COORDINATES + i],
+                         lanes_choose(TYPE_FLOAT32, word >> i, zero >> i, true,
+                                      plus, minus),
+                         rates, decays);
     }
 }
 
@@ -290,7 +356,7 @@ static void update_avx512(float *restrict parameters,
     if (zeros != NULL)
         update_words(parameters, signs, zeros, rate, decay, whole);
     else
-        update_words(parameters, signs, NULL, rate, decay, whole);
+        update_halves(parameters, signs, rate, decay, 2 * whole);
     update_from(whole * WORD_COORDINATES, parameters, signs, zeros, rate, decay,
                 count);
 }
