@@ -72,21 +72,34 @@ ALWAYS uint64_t differing(const uint64_t *a, const uint64_t *b,
     return slice_total(sum);
 }
 
+/* The same column of the rows that come next. */
+ALWAYS void fetch_ahead(const struct compare *compare, size_t at)
+{
+    if (compare->ahead == NULL || at % LINE_WORDS != 0)
+        return;
+    for (uint32_t r = 0; r < 3; r++)
+        slice_fetch(&compare->ahead[r][at]);
+}
+
 ALWAYS void compare_slices(const uint64_t *const *rows, uint64_t *majority,
-                           size_t at, slice below, slice *sums)
+                           size_t at, slice below, slice *sums, bool far)
 {
     const slice a = slice_load(&rows[0][at]) & below;
     const slice b = slice_load(&rows[1][at]) & below;
     const slice c = slice_load(&rows[2][at]) & below;
 
-    if (majority != NULL)
+    if (majority != NULL && far)
+        slice_stream(&majority[at], slice_carry(a, b, c));
+    else if (majority != NULL)
         slice_store(&majority[at], slice_carry(a, b, c));
     sums[0] += slice_bits(a ^ b);
     sums[1] += slice_bits(a ^ c);
     sums[2] += slice_bits(b ^ c);
 }
 
-ALWAYS void compare_three(const struct compare *compare, uint64_t *majority)
+/* `far` is a constant, and so is whether there is a majority. */
+ALWAYS void compare_three(const struct compare *compare, uint64_t *majority,
+                          bool far)
 {
     const uint64_t *const rows[3] = {compare->rows[0], compare->rows[1],
                                      compare->rows[2]};
@@ -96,16 +109,20 @@ ALWAYS void compare_three(const struct compare *compare, uint64_t *majority)
     size_t at = 0;
 
     for (; at + SLICE_WORDS <= compare->count / WORD_COORDINATES;
-         at += SLICE_WORDS)
-        compare_slices(rows, majority, at, ~none, sums);
+         at += SLICE_WORDS) {
+        fetch_ahead(compare, at);
+        compare_slices(rows, majority, at, ~none, sums, far);
+    }
     for (; at < words; at += SLICE_WORDS) {
         const size_t first = at * WORD_COORDINATES;
 
         compare_slices(
             rows, majority, at,
             slice_below(compare->count > first ? compare->count - first : 0),
-            sums);
+            sums, far);
     }
+    if (far)
+        slice_fence();
     for (uint32_t pair = 0; pair < 3; pair++)
         compare->distances[pair] += slice_total(sums[pair]);
 }
@@ -174,10 +191,12 @@ static inline void compare_rows(const struct compare *compare, vote_fn *plain)
 {
     if (compare->replicas != 3)
         compare_many(compare, plain);
-    else if (compare->majority != NULL)
-        compare_three(compare, compare->majority);
+    else if (compare->majority == NULL)
+        compare_three(compare, NULL, false);
+    else if (compare->far)
+        compare_three(compare, compare->majority, true);
     else
-        compare_three(compare, NULL);
+        compare_three(compare, compare->majority, false);
 }
 
 #endif
