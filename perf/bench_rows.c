@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct bench_list *const required[] = {&bench_votes,
-                                                    &bench_floats};
+static const struct bench_list *const required[] = {
+    &bench_votes, &bench_compares, &bench_floats};
 
 enum { LISTS = sizeof(required) / sizeof(required[0]) };
 

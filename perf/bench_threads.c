@@ -37,6 +37,7 @@ static void vote_columns(const struct bench_data *data, size_t first,
         .voters = data->voters,
         .threshold = bench_majority(data->voters),
         .words = end - first,
+        .far = data->far,
     });
 }
 

@@ -22,6 +22,7 @@ static void vote_with(const struct bench_data *data, const uint8_t *weights,
             .voters = data->voters,
             .threshold = threshold,
             .words = data->words,
+            .far = data->far,
         });
 }
 

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_compare.c - what is required of the comparison of replicas: that of one
+ * task, and a round in which 15 workers compute each task three times.
+ */
+#include "bench_rows.h"
+#include "bench_works.h"
+
+enum {
+    REPLICAS = 3,
+    PAIRS = REPLICAS * (REPLICAS - 1) / 2,
+    TASKS = 455, /* of 15 workers, each triple has one */
+    ROW_WORDS = 32000,
+    TILE_WORDS = 128, /* of each majority, so that all stay in the L2 cache */
+    TASKS_AHEAD = 4, /* that are fetched before they are compared */
+    SCRATCH = 15,    /* float arrays as large as 455 rows of bits */
+};
+
+/* Distances must be used, or a compiler that sees all leaves them out. */
+static void use_distances(const uint64_t *distances)
+{
+    uint64_t sum = 0;
+
+    for (int pair = 0; pair < PAIRS; pair++)
+        sum += distances[pair];
+    bench_use(sum);
+}
+
+/* ---- One task ----------------------------------------------------------- */
+
+static void compare_rows(const struct kernels *kernels, uint64_t *majority,
+                         const uint64_t *const *rows, size_t words,
+                         const uint64_t *const *ahead, bool far)
+{
+    uint64_t distances[PAIRS] = {0};
+
+    kernels->compare(&(struct compare){
+        .majority = majority,
+        .distances = distances,
+        .rows = rows,
+        .replicas = REPLICAS,
+        .count = words * 64,
+        .ahead = ahead,
+        .far = far,
+    });
+    use_distances(distances);
+}
+
+static void vote_rows(const struct kernels *kernels, uint64_t *majority,
+                      const uint64_t *const *rows, uint32_t voters,
+                      size_t words)
+{
+    kernels->vote(&(struct vote){
+        .result = majority,
+        .signs = rows,
+        .voters = voters,
+        .threshold = bench_majority(voters),
+        .words = words,
+    });
+}
+
+/* A pass for each pair. */
+static void measure_pairs(const struct kernels *kernels,
+                          const uint64_t *const *rows, size_t words)
+{
+    uint64_t distances[PAIRS] = {0};
+    int pair = 0;
+
+    for (int a = 0; a < REPLICAS; a++)
+        for (int b = a + 1; b < REPLICAS; b++, pair++)
+            kernels->compare(&(struct compare){
+                .distances = &distances[pair],
+                .rows = (const uint64_t *const[]){rows[a], rows[b]},
+                .replicas = 2,
+                .count = words * 64,
+            });
+    use_distances(distances);
+}
+
+static void run_compare(const struct bench_data *data)
+{
+    compare_rows(data->kernels, data->result, data->rows, data->words, NULL,
+                 data->far);
+}
+
+static void run_separate(const struct bench_data *data)
+{
+    vote_rows(data->kernels, data->result, data->rows, REPLICAS, data->words);
+    measure_pairs(data->kernels, data->rows, data->words);
+}
+
+static const struct bench_work compare = {
+    .name = "compare", .outcome = BENCH_MAJORITY, .run = run_compare};
+static const struct bench_work separate = {
+    .name = "vote_pairs", .outcome = BENCH_MAJORITY, .run = run_separate};
+
+/* ---- All tasks ---------------------------------------------------------- */
+
+/* One tile of a task, while another one is fetched; after the last task of a
+ * tile come the first ones of the next. */
+static void compare_tile(const struct bench_data *data, uint64_t *majority,
+                         int task, size_t at, size_t words)
+{
+    const int later = task + TASKS_AHEAD;
+    const size_t later_at = later < TASKS ? at : at + TILE_WORDS;
+    const uint64_t *const *rows = &data->rows[REPLICAS * task];
+    const uint64_t *const *next = &data->rows[REPLICAS * (later % TASKS)];
+    const uint64_t *tile[REPLICAS];
+    const uint64_t *ahead[REPLICAS];
+
+    for (int r = 0; r < REPLICAS; r++) {
+        tile[r] = rows[r] + at;
+        ahead[r] = next[r] + later_at;
+    }
+    compare_rows(data->kernels, majority, tile, words,
+                 later_at + words <= data->words ? ahead : NULL, false);
+}
+
+/*
+ * Tile by tile: the majorities of all tasks stay in the cache until the vote
+ * over them. 3 short reads each of 455 times are more streams than a core
+ * follows, so they are fetched ahead; what a whole row to memory and back costs
+ * instead shows in `tasks_rows`.
+ */
+static void run_tiles(const struct bench_data *data)
+{
+    uint64_t *const majorities = (void *)data->vector;
+    const uint64_t *signs[TASKS];
+
+    for (int task = 0; task < TASKS; task++)
+        signs[task] = majorities + task * TILE_WORDS;
+    for (size_t at = 0; at < data->words; at += TILE_WORDS) {
+        const size_t left = data->words - at;
+        const size_t words = left < TILE_WORDS ? left : TILE_WORDS;
+
+        for (int task = 0; task < TASKS; task++)
+            compare_tile(data, majorities + task * TILE_WORDS, task, at, words);
+        vote_rows(data->kernels, data->result + at, signs, TASKS, words);
+    }
+}
+
+/* Majorities and distances of whole rows, then the vote. */
+static void run_rows(const struct bench_data *data)
+{
+    uint64_t *const majorities = (void *)data->vector;
+    const uint64_t *signs[TASKS];
+
+    for (int task = 0; task < TASKS; task++) {
+        signs[task] = majorities + (size_t)task * data->words;
+        compare_rows(data->kernels, majorities + (size_t)task * data->words,
+                     &data->rows[REPLICAS * task], data->words, NULL, true);
+    }
+    vote_rows(data->kernels, data->result, signs, TASKS, data->words);
+}
+
+/* Phase by phase: all majorities, all distances, the vote. */
+static void run_phases(const struct bench_data *data)
+{
+    uint64_t *const majorities = (void *)data->vector;
+    const uint64_t *signs[TASKS];
+
+    for (int task = 0; task < TASKS; task++) {
+        signs[task] = majorities + (size_t)task * data->words;
+        vote_rows(data->kernels, majorities + (size_t)task * data->words,
+                  &data->rows[REPLICAS * task], REPLICAS, data->words);
+    }
+    for (int task = 0; task < TASKS; task++)
+        measure_pairs(data->kernels, &data->rows[REPLICAS * task], data->words);
+    vote_rows(data->kernels, data->result, signs, TASKS, data->words);
+}
+
+static const struct bench_work tasks_tiles = {
+    .name = "tasks_tiles", .outcome = BENCH_MAJORITY, .run = run_tiles};
+static const struct bench_work tasks_rows = {
+    .name = "tasks_rows", .outcome = BENCH_MAJORITY, .run = run_rows};
+static const struct bench_work tasks_phases = {
+    .name = "tasks_phases", .outcome = BENCH_MAJORITY, .run = run_phases};
+
+/* ---- Requirements ------------------------------------------------------- */
+
+static const struct bench_family compares_families[] = {
+    {.row = {.id = "H1",
+             .what = {.place = BENCH_L2},
+             .work = &compare,
+             .limits = {&bench_or},
+             .least = {0.9}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H1",
+             .what = {.place = BENCH_L3},
+             .work = &compare,
+             .limits = {&bench_or},
+             .least = {0.9}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H1",
+             .what = {.place = BENCH_DRAM},
+             .work = &compare,
+             .limits = {&bench_or},
+             .least = {0.9}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H1",
+             .kernels = "avx2",
+             .what = {.place = BENCH_DRAM},
+             .work = &compare,
+             .limits = {&bench_or},
+             .least = {0.75}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H1",
+             .what = {.place = BENCH_L2},
+             .work = &compare,
+             .limits = {&separate},
+             .least = {1.6}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H1",
+             .what = {.place = BENCH_L3},
+             .work = &compare,
+             .limits = {&separate},
+             .least = {1.6}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H1",
+             .what = {.place = BENCH_DRAM},
+             .work = &compare,
+             .limits = {&separate},
+             .least = {1.6}},
+     .voters = {REPLICAS}},
+    {.row = {.id = "H2",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = ROW_WORDS,
+                      .scratch = SCRATCH},
+             .work = &tasks_tiles,
+             .limits = {&bench_read_rows},
+             .least = {0.6}},
+     .voters = {REPLICAS * TASKS}},
+    {.row = {.id = "H2",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = ROW_WORDS,
+                      .scratch = SCRATCH},
+             .work = &tasks_tiles,
+             .limits = {&tasks_phases},
+             .least = {1.5}},
+     .voters = {REPLICAS * TASKS}},
+    {.row = {.id = "H2",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = ROW_WORDS,
+                      .scratch = SCRATCH},
+             .work = &tasks_rows,
+             .limits = {&bench_read_rows},
+             .least = {0.6}},
+     .voters = {REPLICAS * TASKS}},
+};
+
+const struct bench_list bench_compares = {
+    .families = compares_families,
+    .count = sizeof(compares_families) / sizeof(compares_families[0]),
+};
