@@ -12,6 +12,7 @@
 
 #include "avx2.h"
 #include "columns.h"
+#include "groups.h"
 #include "signs.h"
 
 static void vote_avx2(const struct vote *vote)
@@ -435,6 +436,7 @@ const struct kernels kernels_avx2 = {
                    [TYPE_FLOAT64] = pack_marks_float64_avx2,
                    [TYPE_SIGNS] = signs_pack_marks},
     .vote = vote_avx2,
+    .count = count_any,
     .compare = compare_avx2,
     .apply = {[TYPE_FLOAT32] = apply_float32_avx2,
               [TYPE_FLOAT16] = apply_float16_avx2,

@@ -12,6 +12,7 @@
 
 #include "avx512.h"
 #include "columns.h"
+#include "groups.h"
 #include "signs.h"
 
 /* VPOPCNTDQ came after the rest, so not every machine of this table has it. */
@@ -469,6 +470,7 @@ const struct kernels kernels_avx512 = {
                    [TYPE_FLOAT64] = pack_marks_float64_avx512,
                    [TYPE_SIGNS] = signs_pack_marks},
     .vote = vote_avx512,
+    .count = count_any,
     .compare = compare_any,
     .apply = {[TYPE_FLOAT32] = apply_float32_avx512,
               [TYPE_FLOAT16] = apply_float16_avx512,

@@ -23,6 +23,7 @@ enum {
     VOTERS_MAX = 1024,      /* rows that one vote counts */
     WEIGHT_MAX = 15,        /* of one voter */
     REPLICAS_MAX = 16,      /* rows that one comparison takes */
+    COUNT_TOP_MAX = 10,     /* 2^10 voters, counted in groups */
     /* From so many bytes on something is larger than the caches, for the
      * kernels' `far`. Measured with float32 that are applied: 24 against 10
      * GB/s at 64 MiB on a Xeon (Emerald Rapids) and equal at 32 MiB; where the
@@ -110,6 +111,50 @@ struct vote {
 typedef void vote_fn(const struct vote *vote);
 
 /*
+ * One group of a vote that is counted group by group, as voters arrive or as
+ * their rows are computed; every voter weighs 1. Counters start at 0 with the
+ * first group, and the last one decides; the order of voters does not matter.
+ *
+ *   planes     [count_words(top, words)], private to the caller: bit p of the
+ *              counters of word w is at planes[count_place(top, w) + 8 * p]
+ *   top        the same for all groups, up to COUNT_TOP_MAX, such that 2^top
+ *              >= threshold and 2^top > voters of all groups - threshold
+ *   first      `planes` holds nothing yet
+ *   signs      [voters] rows of `words` words, a multiple of 8; peers may write
+ *              them meanwhile, so each word is loaded exactly once
+ *   voters     of this group; 0: none is added
+ *   result     NULL: the planes are stored for the next group; else decides,
+ *              and the planes hold nothing any more: [words], a bit is 1 iff
+ *              the counter is >= threshold
+ *   ties       NULL, or beside a result: a bit is 1 iff the counter is
+ *              threshold - 1
+ *   threshold  1..voters of all groups; read with result only
+ */
+struct count {
+    uint64_t *planes;
+    uint32_t top;
+    bool first;
+    const uint64_t *const *signs;
+    uint32_t voters;
+    size_t words;
+    uint64_t *result;
+    uint64_t *ties;
+    uint32_t threshold;
+};
+typedef void count_fn(const struct count *count);
+
+/* The planes of a line are neighbours: one stream for any number of them. */
+static inline size_t count_place(uint32_t top, size_t word)
+{
+    return word / LINE_WORDS * LINE_WORDS * (top + 1) + word % LINE_WORDS;
+}
+
+static inline size_t count_words(uint32_t top, size_t words)
+{
+    return words * (top + 1);
+}
+
+/*
  * One task's replicas: what most of them say, and in how many coordinates each
  * pair of them differs.
  *
@@ -184,6 +229,7 @@ struct kernels {
     pack_fn *pack[TYPES];
     pack_marks_fn *pack_marks[TYPES];
     vote_fn *vote;
+    count_fn *count;
     compare_fn *compare;
     apply_fn *apply[TYPES];
     signum_fn *signum;

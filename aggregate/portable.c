@@ -175,6 +175,18 @@ static void count_line(uint64_t planes[][LINE_WORDS], const struct vote *vote,
     }
 }
 
+/* `ties` may be NULL. */
+static void decide_line(uint64_t *result, uint64_t *ties,
+                        uint64_t planes[][LINE_WORDS], uint32_t top)
+{
+    memcpy(result, planes[top], LINE_BYTES);
+    for (uint32_t w = 0; ties != NULL && w < LINE_WORDS; w++) {
+        ties[w] = ~planes[top][w];
+        for (uint32_t p = 0; p < top; p++)
+            ties[w] &= planes[p][w];
+    }
+}
+
 static void vote_lines(const struct vote *vote)
 {
     const uint32_t top = counting_top(vote);
@@ -182,14 +194,49 @@ static void vote_lines(const struct vote *vote)
 
     for (size_t at = 0; at < vote->words; at += LINE_WORDS) {
         count_line(planes, vote, top, at);
-        memcpy(&vote->result[at], planes[top], LINE_BYTES);
-        for (uint32_t w = 0; vote->ties != NULL && w < LINE_WORDS; w++) {
-            uint64_t ties = ~planes[top][w];
+        decide_line(&vote->result[at],
+                    vote->ties != NULL ? &vote->ties[at] : NULL, planes, top);
+    }
+}
 
-            for (uint32_t p = 0; p < top; p++)
-                ties &= planes[p][w];
-            vote->ties[at + w] = ties;
+/* Adds the same number to the counter of every coordinate. */
+static void add_number(uint64_t planes[][LINE_WORDS], uint32_t top,
+                       uint32_t number)
+{
+    uint64_t ones[LINE_WORDS];
+
+    memset(ones, 0xff, sizeof(ones));
+    for (uint32_t p = 0; p <= top; p++)
+        if ((number >> p & 1) != 0)
+            add(planes, p, top, ones);
+}
+
+static void count_portable(const struct count *count)
+{
+    const uint32_t top = count->top;
+    const size_t bytes = count_words(top, LINE_WORDS) * sizeof(uint64_t);
+    const struct vote vote = {.signs = count->signs};
+    uint64_t planes[COUNT_TOP_MAX + 1][LINE_WORDS];
+
+    for (size_t at = 0; at < count->words; at += LINE_WORDS) {
+        uint64_t *stored = &count->planes[count_place(top, at)];
+
+        memset(planes, 0, sizeof(planes));
+        if (!count->first)
+            memcpy(planes, stored, bytes);
+        for (uint32_t v = 0; v < count->voters; v++) {
+            uint64_t line[LINE_WORDS];
+
+            load_voter(line, NULL, &vote, v, at);
+            add(planes, 0, top, line);
         }
+        if (count->result == NULL) {
+            memcpy(stored, planes, bytes);
+            continue;
+        }
+        add_number(planes, top, (1u << top) - count->threshold);
+        decide_line(&count->result[at],
+                    count->ties != NULL ? &count->ties[at] : NULL, planes, top);
     }
 }
 
@@ -319,6 +366,7 @@ const struct kernels kernels_portable = {
                    [TYPE_FLOAT64] = pack_marks_float64_portable,
                    [TYPE_SIGNS] = signs_pack_marks},
     .vote = vote_portable,
+    .count = count_portable,
     .compare = compare_portable,
     .apply = {[TYPE_FLOAT32] = apply_float32_portable,
               [TYPE_FLOAT16] = apply_float16_portable,

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregate/kernels.h"
+#include "aggregate/counting.h"
 #include "fuzz.h"
 #include "naive.h"
 
@@ -221,6 +221,43 @@ static void check_vote(struct input *in, const struct kernels *k)
         same(k, "vote, dissent", vote.dissent, wanted.dissent, dissent_bytes);
 }
 
+/* Groups of any size, an empty one among them; the last one decides. */
+static void check_count(struct input *in, const struct kernels *k)
+{
+    struct vote wanted = take_vote(in);
+    const bool tied = take(in, 1) != 0;
+    const uint32_t group_max = 1 + take(in, 20);
+    const size_t bytes = 8 * wanted.words;
+    struct count count = {.words = wanted.words};
+    uint32_t done = 0;
+
+    wanted.marks = NULL;
+    wanted.weights = NULL;
+    wanted.threshold = 1 + (wanted.threshold - 1) % wanted.voters;
+    wanted.result = area(in, bytes);
+    wanted.ties = tied ? area(in, bytes) : NULL;
+    count.threshold = wanted.threshold;
+    count.top = counting_top(&wanted);
+    count.planes = area(in, 8 * count_words(count.top, count.words));
+    for (count.first = true; count.result == NULL; count.first = false) {
+        const uint32_t left = wanted.voters - done;
+        const uint32_t group = take(in, group_max);
+
+        count.signs = &wanted.signs[done];
+        count.voters = group < left ? group : left;
+        done += count.voters;
+        if (group >= left) {
+            count.result = area(in, bytes);
+            count.ties = tied ? area(in, bytes) : NULL;
+        }
+        k->count(&count);
+    }
+    naive_vote(&wanted);
+    same(k, "count, result", count.result, wanted.result, bytes);
+    if (tied)
+        same(k, "count, ties", count.ties, wanted.ties, bytes);
+}
+
 static void check_compare(struct input *in, const struct kernels *k)
 {
     const uint32_t modes = take(in, 3);
@@ -296,7 +333,7 @@ static void check_update(struct input *in, const struct kernels *k)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     static void (*const checks[])(struct input *, const struct kernels *) = {
-        check_pack,    check_apply,  check_vote,
+        check_pack,    check_apply,  check_vote,   check_count,
         check_compare, check_signum, check_update,
     };
     const uint32_t kinds = sizeof(checks) / sizeof(checks[0]);

@@ -172,6 +172,40 @@ static void test_vote_reads_slots_once(void **state)
                     check_vote(kernels_all[i], voters, mode);
 }
 
+/* A group that only adds, or one that decides. */
+static void check_count(const struct kernels *k, uint32_t voters, bool last)
+{
+    _Alignas(64) uint64_t planes[(COUNT_TOP_MAX + 1) * WORDS] = {0};
+    _Alignas(64) uint64_t result[WORDS];
+    const uint64_t *signs[ROWS_MAX];
+    const struct count count = {
+        .planes = planes,
+        .top = 6,
+        .first = voters % 2 == 0,
+        .signs = signs,
+        .voters = voters,
+        .words = WORDS,
+        .result = last ? result : NULL,
+        .threshold = 40,
+    };
+
+    for (uint32_t v = 0; v < voters; v++)
+        signs[v] = (const uint64_t *)(const void *)area_of(v);
+    watch();
+    k->count(&count);
+    watch_end();
+    check_rows(k->name, "count", voters, 0, voters);
+}
+
+static void test_count_reads_slots_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; kernels_all[i] != NULL; i++)
+        for (uint32_t voters = 1; voters <= 20; voters++)
+            for (int last = 0; last < 2 && kernels_all[i]->supported(); last++)
+                check_count(kernels_all[i], voters, last);
+}
+
 static void check_compare(const struct kernels *k, uint32_t replicas,
                           size_t count, bool voted)
 {
@@ -300,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watch_sees_second_read),
         cmocka_unit_test(test_vote_reads_slots_once),
+        cmocka_unit_test(test_count_reads_slots_once),
         cmocka_unit_test(test_compare_reads_slots_once),
         cmocka_unit_test(test_apply_reads_slots_once),
         cmocka_unit_test(test_update_reads_slots_once),
