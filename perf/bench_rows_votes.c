@@ -188,6 +188,13 @@ static const struct bench_family votes_families[] = {
              .limits = {&bench_counters16},
              .least = {1.7}},
      .voters = {7, 15, 31, 63}},
+    /* One chunk of the wire: planes stay in the L2 cache. */
+    {.row = {.id = "V9",
+             .what = {.place = BENCH_DRAM, .row_words = 4096, .scratch = 1},
+             .work = &bench_count_eights,
+             .limits = {&bench_read_rows},
+             .least = {0.45}},
+     .voters = {15, 31, 63, 127}},
     {.row = {.id = "V10",
              .kernels = "avx512",
              .what = {.place = BENCH_L2},

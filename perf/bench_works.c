@@ -52,6 +52,31 @@ static void run_vote_weights(const struct bench_data *data)
     vote_with(data, data->weights, bench_majority(bench_weights(data)));
 }
 
+/* Eights of voters as they arrive, each added to the planes in the scratch; the
+ * last one decides. */
+static void run_count(const struct bench_data *data)
+{
+    enum { GROUP = 8 };
+    const uint32_t voters = data->voters;
+    struct count count = {
+        .planes = (void *)data->vector,
+        .words = data->words,
+        .threshold = bench_majority(voters),
+    };
+
+    while (1u << count.top < count.threshold)
+        count.top++;
+    for (uint32_t v = 0; v < voters; v += GROUP) {
+        const bool last = voters - v <= GROUP;
+
+        count.first = v == 0;
+        count.signs = data->rows + v;
+        count.voters = last ? voters - v : GROUP;
+        count.result = last ? data->result : NULL;
+        data->kernels->count(&count);
+    }
+}
+
 static void run_pack(const struct bench_data *data)
 {
     data->kernels->pack[data->type](data->signs, data->values, data->count);
@@ -83,6 +108,8 @@ const struct bench_work bench_vote_weights = {.name = "vote_weights",
                                               .outcome =
                                                   BENCH_WEIGHTED_MAJORITY,
                                               .run = run_vote_weights};
+const struct bench_work bench_count_eights = {
+    .name = "count_eights", .outcome = BENCH_MAJORITY, .run = run_count};
 const struct bench_work bench_pack = {.name = "pack", .run = run_pack};
 const struct bench_work bench_unpack = {.name = "unpack", .run = run_unpack};
 const struct bench_work bench_update = {.name = "update", .run = run_update};

@@ -11,6 +11,7 @@
 extern const struct bench_work bench_vote;
 extern const struct bench_work bench_vote_general; /* the loop for any N */
 extern const struct bench_work bench_vote_weights;
+extern const struct bench_work bench_count_eights; /* scratch: planes */
 extern const struct bench_work bench_pack;
 extern const struct bench_work bench_unpack;
 extern const struct bench_work bench_update;
