@@ -72,15 +72,6 @@ ALWAYS uint64_t differing(const uint64_t *a, const uint64_t *b,
     return slice_total(sum);
 }
 
-/* The same column of the rows that come next. */
-ALWAYS void fetch_ahead(const struct compare *compare, size_t at)
-{
-    if (compare->ahead == NULL || at % LINE_WORDS != 0)
-        return;
-    for (uint32_t r = 0; r < 3; r++)
-        slice_fetch(&compare->ahead[r][at]);
-}
-
 ALWAYS void compare_slices(const uint64_t *const *rows, uint64_t *majority,
                            size_t at, slice below, slice *sums, bool far)
 {
@@ -109,10 +100,8 @@ ALWAYS void compare_three(const struct compare *compare, uint64_t *majority,
     size_t at = 0;
 
     for (; at + SLICE_WORDS <= compare->count / WORD_COORDINATES;
-         at += SLICE_WORDS) {
-        fetch_ahead(compare, at);
+         at += SLICE_WORDS)
         compare_slices(rows, majority, at, ~none, sums, far);
-    }
     for (; at < words; at += SLICE_WORDS) {
         const size_t first = at * WORD_COORDINATES;
 

@@ -167,9 +167,6 @@ static inline size_t count_words(uint32_t top, size_t words)
  *                    coordinate may be anything and are not counted
  *   replicas         2..REPLICAS_MAX
  *   count            coordinates; words = 8 * lines_for(count)
- *   ahead            NULL, or [replicas] rows of as many words that will be
- *                    compared soon: fetched from memory meanwhile, where there
- *                    are three
  *   far              the majority is part of an output that is larger than the
  *                    caches: where there are three rows, it is stored around
  *                    them
@@ -183,7 +180,6 @@ struct compare {
     const uint64_t *const *rows;
     uint32_t replicas;
     size_t count;
-    const uint64_t *const *ahead;
     bool far;
 };
 typedef void compare_fn(const struct compare *compare);

@@ -35,8 +35,7 @@ static void use_distances(const uint64_t *distances)
 /* ---- One task ----------------------------------------------------------- */
 
 static void compare_rows(const struct kernels *kernels, uint64_t *majority,
-                         const uint64_t *const *rows, size_t words,
-                         const uint64_t *const *ahead, bool far)
+                         const uint64_t *const *rows, size_t words, bool far)
 {
     uint64_t distances[PAIRS] = {0};
 
@@ -46,7 +45,6 @@ static void compare_rows(const struct kernels *kernels, uint64_t *majority,
         .rows = rows,
         .replicas = REPLICAS,
         .count = words * 64,
-        .ahead = ahead,
         .far = far,
     });
     use_distances(distances);
@@ -85,7 +83,7 @@ static void measure_pairs(const struct kernels *kernels,
 
 static void run_compare(const struct bench_data *data)
 {
-    compare_rows(data->kernels, data->result, data->rows, data->words, NULL,
+    compare_rows(data->kernels, data->result, data->rows, data->words,
                  data->far);
 }
 
@@ -113,7 +111,7 @@ static void compare_group(const struct bench_data *data, uint64_t *majorities,
 
         for (int r = 0; r < REPLICAS; r++)
             tile[r] = data->rows[REPLICAS * task + (uint32_t)r] + at;
-        compare_rows(data->kernels, majorities, tile, words, NULL, false);
+        compare_rows(data->kernels, majorities, tile, words, false);
         majorities += MAJORITY_WORDS;
     }
 }
@@ -173,7 +171,7 @@ static void run_rows(const struct bench_data *data)
     for (int task = 0; task < TASKS; task++) {
         signs[task] = majorities + (size_t)task * data->words;
         compare_rows(data->kernels, majorities + (size_t)task * data->words,
-                     &data->rows[REPLICAS * task], data->words, NULL, true);
+                     &data->rows[REPLICAS * task], data->words, true);
     }
     vote_rows(data->kernels, data->result, signs, TASKS, data->words);
 }

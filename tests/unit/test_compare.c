@@ -98,7 +98,6 @@ static void check_table(const struct task *task, const struct kernels *k,
         .rows = task->rows,
         .replicas = task->replicas,
         .count = task->count,
-        .ahead = task->count % 2 == 0 ? task->rows : NULL,
         .far = task->count % 3 == 0,
     };
 
