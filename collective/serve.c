@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../transport/memory.h"
+#include "ahead.h"
 #include "lanes.h"
 
 struct serve {
@@ -20,6 +21,7 @@ struct serve {
     uint64_t *differing, *counted;   /* [ranks], or NULL: serve_dissent() */
     uint8_t *kept;                   /* [kept] results: signs, then ties */
     size_t kept_bytes;               /* of one result */
+    struct ahead *ahead;             /* NULL: votes wait for each other */
     struct serve_counts counts;
 };
 
@@ -40,6 +42,29 @@ static int allocate_dissent(struct serve *s)
     if (s->row_dissent == NULL || s->differing == NULL || s->counted == NULL)
         return -ENOMEM;
     return 0;
+}
+
+/* Only for many ranks, and plain votes on rows that stay in the caches. */
+static int open_ahead(struct serve *s)
+{
+    const struct serve_config *config = &s->config;
+    const struct shape *shape = &config->tally.shape;
+    const struct ahead_config ahead = {
+        .kernels = config->kernels,
+        .slots = s->slots,
+        .ranks = shape->ranks,
+        .window = config->tally.window,
+        .group = config->ahead.group > 0 ? config->ahead.group : AHEAD_GROUP,
+        .coordinates_max = shape->coordinates_max,
+    };
+    uint32_t least =
+        config->ahead.ranks > 0 ? config->ahead.ranks : AHEAD_RANKS;
+
+    if (shape->ranks < least || config->rules.zeros_abstain ||
+        config->rules.weights != NULL || config->dissent ||
+        shape->ranks * plane_bytes(shape->coordinates_max) >= FAR_BYTES)
+        return 0;
+    return ahead_open(&s->ahead, &ahead);
 }
 
 static int allocate(struct serve *s)
@@ -72,7 +97,8 @@ static int allocate(struct serve *s)
         s->row_weights == NULL ||
         (s->config.rules.weights != NULL && s->weights == NULL))
         return -ENOMEM;
-    return allocate_dissent(s);
+    rc = allocate_dissent(s);
+    return rc < 0 ? rc : open_ahead(s);
 }
 
 int serve_open(struct serve **serve, const struct serve_config *config)
@@ -100,6 +126,7 @@ void serve_close(struct serve *serve)
         return;
     if (serve->kept != NULL)
         memory_unmap(serve->kept, serve->kept_bytes * serve->config.tally.kept);
+    ahead_close(serve->ahead);
     free(serve->counted);
     free(serve->differing);
     free(serve->row_dissent);
@@ -124,6 +151,8 @@ void serve_arrived(struct serve *serve, uint64_t now_ns,
     serve->slots[(size_t)event->peer * t->window + slot] = event->memory;
     verdict = tally_arrived(serve->tally, now_ns, event->peer, slot, &header,
                             event->bytes);
+    if (verdict == TALLY_TAKEN && serve->ahead != NULL)
+        ahead_taken(serve->ahead, event->peer, slot, &header);
     if (verdict == TALLY_LATE)
         serve->counts.votes_late++;
     if (verdict == TALLY_DROPPED)
@@ -132,6 +161,8 @@ void serve_arrived(struct serve *serve, uint64_t now_ns,
 
 void serve_lost(struct serve *serve, uint64_t now_ns, uint32_t rank)
 {
+    if (serve->ahead != NULL)
+        ahead_lost(serve->ahead, rank);
     tally_lost(serve->tally, now_ns, rank);
 }
 
@@ -253,7 +284,8 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     vote.threshold = abstain ? weight + !minus : (weight + 2 - minus) / 2;
     if (can_tie && (rules->ties == TIES_ZERO || rules->ties == TIES_RANDOM))
         vote.ties = ties;
-    crew_vote(s->config.crew, s->config.kernels, &vote);
+    if (s->ahead == NULL || !ahead_finish(s->ahead, command, &vote))
+        crew_vote(s->config.crew, s->config.kernels, &vote);
     if (vote.dissent != NULL)
         book_dissent(s, command);
     if (vote.ties != NULL && rules->ties == TIES_RANDOM)
@@ -304,7 +336,9 @@ size_t serve_step(struct serve *serve, uint64_t now_ns)
     size_t plane;
 
     if (!tally_next(serve->tally, &command))
-        return 0;
+        return serve->ahead == NULL
+                   ? 0
+                   : ahead_step(serve->ahead, tally_base(serve->tally));
     plane = plane_bytes(command.header.call.coordinates);
     if (command.kind == TALLY_COUNT) {
         count_chunk(serve, &command);

@@ -25,6 +25,13 @@ struct rules {
     const uint8_t *weights; /* [ranks], NULL: all 1; the caller's */
 };
 
+/* From so many ranks on, votes are counted in such groups while others are on
+ * the way; 0: AHEAD_RANKS, AHEAD_GROUP. Never changes a result. */
+struct serve_ahead {
+    uint32_t ranks;
+    uint32_t group;
+};
+
 struct serve_config {
     struct tally_config tally;
     struct rules rules;
@@ -32,6 +39,7 @@ struct serve_config {
     struct crew *crew;        /* the caller's, NULL: none */
     const struct link *links; /* [ranks], the caller's */
     bool dissent;             /* keep the books of serve_dissent() */
+    struct serve_ahead ahead;
 };
 
 struct serve_counts {
@@ -55,8 +63,8 @@ void serve_lost(struct serve *serve, uint64_t now_ns, uint32_t rank);
 void serve_tick(struct serve *serve, uint64_t now_ns);
 uint64_t serve_deadline(const struct serve *serve);
 
-/* Counts one chunk or writes one result; returns the bytes that it went
- * through, at least a line; 0: there was nothing to do. */
+/* Counts one chunk, or ahead, or writes one result; returns the bytes that it
+ * went through, at least a line; 0: there was nothing to do. */
 size_t serve_step(struct serve *serve, uint64_t now_ns);
 
 void serve_count(const struct serve *serve, struct serve_counts *counts);

@@ -21,7 +21,7 @@ limit_s=150
 flags="-std=c11 -D_GNU_SOURCE -ffp-contract=off -O1 -g -w -I. -Iinclude
     -fsanitize=undefined -fno-sanitize-recover=all"
 mutable="aggregate/caster.c aggregate/tally.c aggregate/decide.c
-    collective/serve.c collective/majority.c"
+    collective/serve.c collective/ahead.c collective/majority.c"
 sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
     collective/crew.c collective/crew_kernels.c
     transport/memory.c transport/memory_node.c

@@ -63,6 +63,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
         .rules = plan->rules,
         .kernels = &cluster->oracle.kernels,
         .links = m->links,
+        .ahead = plan->ahead,
     };
     const struct majority_config majority = {
         .caster = caster_config(plan, rank),
@@ -73,9 +74,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
     };
     int rc;
 
-    memset(m, 0, sizeof(*m));
-    m->rank = rank;
-    m->fault_ns = UINT64_MAX;
+    *m = (struct member){.rank = rank, .fault_ns = UINT64_MAX};
     rc = transport_sim.open(&m->endpoint, &endpoint);
     if (rc == 0 && rank < plan->servers)
         rc = serve_open(&m->serve, &serve);

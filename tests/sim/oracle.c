@@ -8,7 +8,10 @@
 
 #include "liar.h"
 
-enum { CHUNK_WORDS_MAX = 1536 / 64 };
+enum {
+    CHUNK_WORDS_MAX = 1536 / 64,
+    CHUNKS_MAX = 256, /* that are counted in groups at a time */
+};
 
 static struct oracle *watching;
 
@@ -21,6 +24,12 @@ struct rows {
     uint64_t marks[PLAN_RANKS_MAX][CHUNK_WORDS_MAX];
 };
 
+/* What the planes of one chunk hold. */
+struct held {
+    const uint64_t *planes;
+    struct rows rows;
+};
+
 /* Weights of one word of coordinates. */
 struct weighed {
     uint32_t minus[64], plus[64];
@@ -28,24 +37,25 @@ struct weighed {
 
 /* ---- The count ----------------------------------------------------------- */
 
+/* Adds the rows of `vote`. */
 static void copy_rows(struct oracle *o, const struct vote *vote,
                       struct rows *rows)
 {
-    rows->count = vote->voters;
     for (uint32_t i = 0; i < vote->voters; i++) {
         const uint8_t *memory = (const uint8_t *)vote->signs[i];
+        const uint32_t row = rows->count++;
 
-        if (!sim_find_slot(o->sim, o->server, memory, &rows->voter[i],
-                           &rows->slot[i])) {
+        if (!sim_find_slot(o->sim, o->server, memory, &rows->voter[row],
+                           &rows->slot[row])) {
             run_fail(o->run, "row %u is in no slot of server %u", i, o->server);
             return;
         }
-        memcpy(&rows->header[i], memory - 64, 64);
-        memcpy(rows->signs[i], vote->signs[i], vote->words * 8);
+        memcpy(&rows->header[row], memory - 64, 64);
+        memcpy(rows->signs[row], vote->signs[i], vote->words * 8);
         if (vote->marks != NULL)
-            memcpy(rows->marks[i], vote->marks[i], vote->words * 8);
+            memcpy(rows->marks[row], vote->marks[i], vote->words * 8);
         else
-            memset(rows->marks[i], 0xff, vote->words * 8);
+            memset(rows->marks[row], 0xff, vote->words * 8);
     }
 }
 
@@ -276,6 +286,19 @@ static void judge(struct oracle *o, const struct vote *vote,
               agreed->call.chunk, rows->count);
 }
 
+/* Whether rows of `vote` can be added to `before` others. */
+static bool has_room(struct oracle *o, const struct vote *vote, uint32_t before)
+{
+    if (vote->words <= CHUNK_WORDS_MAX &&
+        before + vote->voters <= o->plan->ranks)
+        return true;
+    run_fail(o->run, "server %u counts %u voters of %zu words", o->server,
+             before + vote->voters, vote->words);
+    if (vote->result != NULL)
+        memset(vote->result, 0, CHUNK_WORDS_MAX * 8);
+    return false;
+}
+
 /* In the place of the kernel's vote. */
 static void vote_watched(const struct vote *vote)
 {
@@ -283,18 +306,60 @@ static void vote_watched(const struct vote *vote)
     struct oracle *o = watching;
 
     o->run->votes++;
-    if (vote->words > CHUNK_WORDS_MAX || vote->voters > o->plan->ranks) {
-        run_fail(o->run, "server %u counts %u voters of %zu words", o->server,
-                 vote->voters, vote->words);
-        memset(vote->result, 0, CHUNK_WORDS_MAX * 8);
+    if (!has_room(o, vote, 0))
         return;
-    }
     liar_disturbs(o, vote, false);
+    rows.count = 0;
     copy_rows(o, vote, &rows);
     o->real->vote(vote);
     liar_disturbs(o, vote, true);
     if (!o->run->failed)
         judge(o, vote, &rows);
+}
+
+static struct held held[CHUNKS_MAX];
+
+/* What was counted into these planes, nothing with the first group. */
+static struct rows *rows_held(const struct count *count)
+{
+    uint32_t i = 0;
+
+    while (i + 1 < CHUNKS_MAX && held[i].planes != NULL &&
+           held[i].planes != count->planes)
+        i++;
+    held[i].planes = count->planes;
+    if (count->first)
+        held[i].rows.count = 0;
+    return &held[i].rows;
+}
+
+/* In the place of the kernel's count: the last group is the vote. */
+static void count_watched(const struct count *count)
+{
+    struct oracle *o = watching;
+    struct rows *rows = rows_held(count);
+    struct vote vote = {
+        .result = count->result,
+        .ties = count->ties,
+        .signs = count->signs,
+        .voters = count->voters,
+        .threshold = count->threshold,
+        .words = count->words,
+    };
+
+    if (!has_room(o, &vote, rows->count))
+        return;
+    liar_disturbs(o, &vote, false);
+    copy_rows(o, &vote, rows);
+    o->real->count(count);
+    liar_disturbs(o, &vote, true);
+    if (count->result == NULL)
+        return;
+    o->run->votes++;
+    o->run->fates[FATE_COUNTED_AHEAD]++;
+    vote.voters = rows->count;
+    if (!o->run->failed)
+        judge(o, &vote, rows);
 }
 
 int oracle_open(struct oracle *oracle, const struct plan *plan, struct sim *sim,
@@ -307,6 +372,8 @@ int oracle_open(struct oracle *oracle, const struct plan *plan, struct sim *sim,
         return -1;
     oracle->kernels = *oracle->real;
     oracle->kernels.vote = vote_watched;
+    oracle->kernels.count = count_watched;
+    memset(held, 0, sizeof(held));
     return 0;
 }
 

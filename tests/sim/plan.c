@@ -150,6 +150,8 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
     for (uint32_t r = 0; r < plan->ranks; r++)
         if (plan->roles[r] == ROLE_LIAR)
             plan->abstentions = false;
+    plan->ahead.ranks = once_in(&draws, 3) ? UINT32_MAX : 1;
+    plan->ahead.group = between(&draws, 1, plan->ranks > 16 ? 16 : 4);
 }
 
 struct shape plan_shape(const struct plan *plan)

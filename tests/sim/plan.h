@@ -49,6 +49,7 @@ struct plan {
     uint8_t weights[PLAN_RANKS_MAX];
     bool abstentions; /* some calls are made without a vote */
     const char *kernels;
+    struct serve_ahead ahead;
     uint64_t timeout_ns, grace_ns, margin_ns;
     struct sim_config network;
     struct sim_rates rates; /* of sound links */

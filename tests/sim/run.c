@@ -26,6 +26,7 @@ static const char *const names[FATES] = {
     [FATE_ABSTAINED] = "call without a vote",
     [FATE_WRITTEN_BEFORE_COUNT] = "slot written before the count",
     [FATE_WRITTEN_AFTER_COUNT] = "slot written after the count",
+    [FATE_COUNTED_AHEAD] = "chunk counted ahead",
     [FATE_REPEATED] = "old put repeated",
     [FATE_AHEAD] = "put ahead of the window",
     [FATE_LIED_TWICE] = "lie beside the true put",

@@ -1,0 +1,3 @@
+# collective/ahead.c
+s/^            c->spoilt = true;$/            c->spoilt = false;/
+s/!mask_within(&c->counted, command->mask)/false/

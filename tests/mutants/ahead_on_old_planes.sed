@@ -1,0 +1,2 @@
+# collective/ahead.c
+s/\.first = c->counted_count == 0,/.first = false,/
