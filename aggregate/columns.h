@@ -14,7 +14,7 @@
 #ifndef BALLOT_AGGREGATE_COLUMNS_H
 #define BALLOT_AGGREGATE_COLUMNS_H
 
-#include "network.h"
+#include "weights.h"
 
 enum {
     FEW_MAX = 32, /* voters that have a loop of their own */
@@ -247,8 +247,14 @@ static void vote_weights(const struct vote *vote)
     schedule_make(&schedule, vote);
     if (top <= 5)
         vote_columns(vote, &schedule, 5, marks);
+    else if (top <= 6)
+        vote_columns(vote, &schedule, 6, marks);
+    else if (top <= 7)
+        vote_columns(vote, &schedule, 7, marks);
     else if (top <= 8)
         vote_columns(vote, &schedule, 8, marks);
+    else if (top <= 10)
+        vote_columns(vote, &schedule, 10, marks);
     else
         vote_columns(vote, &schedule, TOP_MAX, marks);
 }

@@ -22,8 +22,6 @@
 #include "counting.h"
 
 enum {
-    GROUP_VOTERS = 32, /* whose slices a weighted vote holds at a time */
-    GROUPS_MAX = VOTERS_MAX / GROUP_VOTERS,
     /* Of a row, fetched in a burst for every eight lines that are counted: so
      * a tile of all rows is fetched while one is counted. */
     TILE_WORDS = 8 * LINE_WORDS,
@@ -184,91 +182,6 @@ ALWAYS void count_column(slice *planes, const struct vote *vote,
     if (!marks && v < voters) {
         load_rows(rows, vote, v, 1, at, marks);
         add_one(planes, 0, top, rows[0]);
-    }
-}
-
-/* Which rows of a group count at which bit of the weights. */
-struct level {
-    uint8_t rows;
-    uint8_t row[2 * GROUP_VOTERS];
-};
-
-struct schedule {
-    struct level levels[GROUPS_MAX][WEIGHT_BITS];
-};
-
-static inline void schedule_make(struct schedule *schedule,
-                                 const struct vote *vote)
-{
-    const uint32_t each = vote->marks != NULL ? 2 : 1;
-
-    for (uint32_t v = 0; v < vote->voters; v++) {
-        struct level *levels = schedule->levels[v / GROUP_VOTERS];
-
-        for (uint32_t bit = 0; bit < WEIGHT_BITS; bit++) {
-            struct level *level = &levels[bit];
-
-            if (v % GROUP_VOTERS == 0)
-                level->rows = 0;
-            if ((vote->weights[v] >> bit & 1) == 0)
-                continue;
-            for (uint32_t i = 0; i < each; i++)
-                level->row[level->rows++] =
-                    (uint8_t)(each * (v % GROUP_VOTERS) + i);
-        }
-    }
-}
-
-/* Adds 2^from for every row of `level`. */
-ALWAYS void count_level(slice *planes, uint32_t from, uint32_t top,
-                        const slice *held, const struct level *level)
-{
-    const uint8_t *row = level->row;
-    uint32_t left = level->rows;
-    slice rows[8];
-
-    for (; left >= 8; left -= 8, row += 8) {
-        for (uint32_t i = 0; i < 8; i++)
-            rows[i] = held[row[i]];
-        add_eight(planes, from, top, rows);
-    }
-    if (left >= 4) {
-        for (uint32_t i = 0; i < 4; i++)
-            rows[i] = held[row[i]];
-        add_four(planes, from, top, rows);
-        left -= 4;
-        row += 4;
-    }
-    if (left >= 2) {
-        add_two(planes, from, top, held[row[0]], held[row[1]]);
-        left -= 2;
-        row += 2;
-    }
-    if (left != 0)
-        add_one(planes, from, top, held[row[0]]);
-}
-
-/*
- * The counters of one column by weight. A row counts once for every bit of its
- * weight, but its slot may only be read once: a private copy of the group's
- * slices is what the levels look at.
- */
-ALWAYS void weigh_column(slice *planes, const struct vote *vote,
-                         const struct schedule *schedule, size_t at,
-                         uint32_t top, bool marks)
-{
-    const uint32_t each = marks ? 2 : 1;
-    slice held[2 * GROUP_VOTERS];
-
-    for (uint32_t v = 0; v < vote->voters; v += GROUP_VOTERS) {
-        const struct level *levels = schedule->levels[v / GROUP_VOTERS];
-
-        for (uint32_t i = 0; i < GROUP_VOTERS && v + i < vote->voters; i++)
-            load_voter(&held[each * i], vote, v + i, at, marks);
-        count_level(planes, 0, top, held, &levels[0]);
-        count_level(planes, 1, top, held, &levels[1]);
-        count_level(planes, 2, top, held, &levels[2]);
-        count_level(planes, 3, top, held, &levels[3]);
     }
 }
 
