@@ -140,8 +140,7 @@ static void count_group(const struct bench_data *data, uint64_t *planes,
 /*
  * Tile by tile: three long reads at a time, which the hardware follows by
  * itself, into the majorities of a group; both they and the planes to which
- * they are added stay in the caches. What a whole row to memory and back costs
- * instead shows in `tasks_rows`.
+ * they are added stay in the caches.
  */
 static void run_tiles(const struct bench_data *data)
 {
@@ -162,20 +161,6 @@ static void run_tiles(const struct bench_data *data)
     }
 }
 
-/* Majorities and distances of whole rows, then the vote. */
-static void run_rows(const struct bench_data *data)
-{
-    uint64_t *const majorities = (void *)data->vector;
-    const uint64_t *signs[TASKS];
-
-    for (int task = 0; task < TASKS; task++) {
-        signs[task] = majorities + (size_t)task * data->words;
-        compare_rows(data->kernels, majorities + (size_t)task * data->words,
-                     &data->rows[REPLICAS * task], data->words, true);
-    }
-    vote_rows(data->kernels, data->result, signs, TASKS, data->words);
-}
-
 /* Phase by phase: all majorities, all distances, the vote. */
 static void run_phases(const struct bench_data *data)
 {
@@ -194,8 +179,6 @@ static void run_phases(const struct bench_data *data)
 
 static const struct bench_work tasks_tiles = {
     .name = "tasks_tiles", .outcome = BENCH_MAJORITY, .run = run_tiles};
-static const struct bench_work tasks_rows = {
-    .name = "tasks_rows", .outcome = BENCH_MAJORITY, .run = run_rows};
 static const struct bench_work tasks_phases = {
     .name = "tasks_phases", .outcome = BENCH_MAJORITY, .run = run_phases};
 
@@ -260,14 +243,6 @@ static const struct bench_family compares_families[] = {
              .work = &tasks_tiles,
              .limits = {&tasks_phases},
              .least = {1.5}},
-     .voters = {REPLICAS * TASKS}},
-    {.row = {.id = "H2",
-             .what = {.place = BENCH_DRAM,
-                      .row_words = ROW_WORDS,
-                      .scratch = SCRATCH},
-             .work = &tasks_rows,
-             .limits = {&bench_read_rows},
-             .least = {0.6}},
      .voters = {REPLICAS * TASKS}},
 };
 
