@@ -91,26 +91,15 @@ static bool header_valid(const struct tally *t, uint32_t slot,
            bytes == vote_bytes(&t->config.shape, h->call.coordinates, abstain);
 }
 
-/* Notes that the voter put `sequence`; false if it is a repetition, or older
- * than the window that ends at the newest. */
-static bool note_fresh(struct tally *t, uint32_t voter, uint64_t sequence)
+/*
+ * Whether a put is neither a repetition nor older than what its slot has had.
+ * An honest voter puts a slot again only when it has the answer, so there puts
+ * arrive by number, whatever overtakes them in other slots: after a jump those
+ * may be numbered higher by more than a window.
+ */
+static bool is_fresh(const struct landing *l, uint64_t sequence)
 {
-    struct voter *v = &t->voters[voter];
-    uint64_t age;
-
-    if (sequence >= v->top) {
-        uint64_t step = sequence + 1 - v->top;
-
-        v->seen = step < 32 ? v->seen << step : 0;
-        v->seen |= 1;
-        v->top = sequence + 1;
-        return true;
-    }
-    age = v->top - 1 - sequence;
-    if (age >= t->config.window || v->seen >> age & 1)
-        return false;
-    v->seen |= UINT32_C(1) << age;
-    return true;
+    return !l->used || sequence > l->sequence;
 }
 
 static void open_chunk_add(struct tally *t, uint32_t voter, uint64_t sequence)
@@ -138,13 +127,14 @@ enum tally_verdict tally_arrived(struct tally *tally, uint64_t now_ns,
     if (voter >= tally->config.shape.ranks || slot >= tally->config.window ||
         tally->voters[voter].lost || !header_valid(tally, slot, header, bytes))
         return TALLY_DROPPED;
-    if (sequence >= tally->base + tally->config.window ||
-        !note_fresh(tally, voter, sequence))
-        return TALLY_DROPPED;
     l = landing_at(tally, voter, sequence);
+    if (sequence >= tally->base + tally->config.window ||
+        !is_fresh(l, sequence))
+        return TALLY_DROPPED;
     *l = (struct landing){
         .sequence = sequence,
         .call = header->call,
+        .used = true,
         .in = true,
         .queued = l->queued,
         .abstain = header->flags & FLAG_ABSTAIN,

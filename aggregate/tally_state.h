@@ -9,14 +9,13 @@
 struct landing {
     uint64_t sequence;
     struct call call;
+    bool used;   /* something was put here */
     bool in;     /* waits for its answer */
     bool queued; /* its answer is in the queue */
     bool abstain;
 };
 
 struct voter {
-    uint64_t top;  /* sequences below this one may have been seen */
-    uint32_t seen; /* bit i: sequence top - 1 - i was */
     bool lost;
 };
 

@@ -1,2 +1,2 @@
 # aggregate/tally.c
-s/if (age >= t->config.window || v->seen >> age & 1)/if (0)/
+s/return !l->used || sequence > l->sequence;/return true;/

@@ -372,6 +372,23 @@ static void what_is_not_kept_is_gone_and_says_where_to_go_on(void **state)
     assert_int_equal(put(9000, 4, KEPT + 1), TALLY_TAKEN);
 }
 
+/* Who was sent on may put a sequence far above one that is still on its way in
+ * another slot, whose answer it waits for all the same. */
+static void a_put_that_a_jump_overtook_is_answered(void **state)
+{
+    (void)state;
+    start(3);
+    for (uint64_t s = 0; s <= KEPT; s++)
+        decide(1000 * s + 10, s, 0x0f);
+    assert_int_equal(put(9000, 4, 0), TALLY_LATE);
+    assert_answers(0, STATUS_GONE, 0x10);
+    assert_int_equal(put(9000, 4, KEPT + 2), TALLY_TAKEN);
+    assert_int_equal(put(9100, 4, 1), TALLY_LATE);
+    assert_answers(1, STATUS_OK, 0x10);
+    assert_int_equal(put(9200, 4, 1), TALLY_DROPPED);
+    assert_int_equal(put(9200, 4, 0), TALLY_DROPPED);
+}
+
 static void who_is_sent_on_waits_for_the_end_of_the_round(void **state)
 {
     struct header other = put_of(0), header = put_of(0);
@@ -466,6 +483,7 @@ int main(void)
         cmocka_unit_test_teardown(a_vote_during_the_count_is_late, stop),
         cmocka_unit_test_teardown(
             what_is_not_kept_is_gone_and_says_where_to_go_on, stop),
+        cmocka_unit_test_teardown(a_put_that_a_jump_overtook_is_answered, stop),
         cmocka_unit_test_teardown(who_is_sent_on_waits_for_the_end_of_the_round,
                                   stop),
         cmocka_unit_test_teardown(a_liar_cannot_make_the_next_round_expire,
