@@ -31,7 +31,8 @@ enum {
 
 static int tcp_address(struct endpoint *endpoint, struct address *address)
 {
-    return tcp_address_write(address, &endpoint->local);
+    memset(address, 0, sizeof(*address));
+    return socket_address_write(address->bytes, &endpoint->listener.local);
 }
 
 /* ---- Life of an endpoint ---- */
@@ -86,7 +87,7 @@ static int tcp_open(struct endpoint **out, const struct endpoint_config *config)
     rc = open_engine(endpoint);
     if (rc != 0)
         goto free_endpoint;
-    rc = tcp_listen(endpoint);
+    rc = listener_open(&endpoint->listener, config->interface);
     if (rc != 0)
         goto close_engine;
     *out = endpoint;
@@ -147,8 +148,7 @@ static void tcp_close(struct endpoint *endpoint)
     close_engine(endpoint);
     for (uint32_t i = 0; i < endpoint->peers_count; i++)
         free_link(endpoint, endpoint->links[endpoint->peers[i]]);
-    if (endpoint->listener >= 0)
-        close(endpoint->listener);
+    listener_close(&endpoint->listener);
     free_endpoint(endpoint);
 }
 
@@ -224,6 +224,15 @@ close_descriptor:
     return rc;
 }
 
+static int read_address(const struct endpoint *endpoint,
+                        const struct address *address, struct mesh_peer *peer)
+{
+    if (!address_is_zero_from(address, SOCKET_ADDRESS_BYTES))
+        return -EINVAL;
+    return socket_address_read(&peer->address, &peer->address_bytes,
+                               address->bytes, &endpoint->listener.local);
+}
+
 static int prepare_peers(const struct endpoint *endpoint,
                          const struct address *table, const bool *wanted,
                          struct mesh_peer *peers)
@@ -239,7 +248,7 @@ static int prepare_peers(const struct endpoint *endpoint,
         if (endpoint->links[peer] != NULL)
             return -EISCONN;
         peers[peer].wanted = true;
-        rc = tcp_address_read(&peers[peer], &table[peer], &endpoint->local);
+        rc = read_address(endpoint, &table[peer], &peers[peer]);
         if (rc != 0)
             return rc;
     }
@@ -276,13 +285,13 @@ static int tcp_connect(struct endpoint *endpoint, const struct address *table,
                       .rank = config->rank,
                       .ranks = config->ranks,
                       .epoch = epoch},
-        .listener = endpoint->listener,
+        .listener = endpoint->listener.descriptor,
         .deadline_ns = deadline_ns,
     };
     struct mesh_peer *peers;
     int rc, added;
 
-    if (endpoint->listener < 0)
+    if (endpoint->listener.descriptor < 0)
         return -EISCONN;
     peers = calloc(config->ranks, sizeof(*peers));
     if (peers == NULL)
@@ -296,10 +305,8 @@ static int tcp_connect(struct endpoint *endpoint, const struct address *table,
             rc = added;
     }
     free(peers);
-    if (rc == 0) {
-        close(endpoint->listener);
-        endpoint->listener = -1;
-    }
+    if (rc == 0)
+        listener_close(&endpoint->listener);
     return rc;
 }
 

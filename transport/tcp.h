@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp.h - what tcp.c shares with tcp_address.c, tcp_frame.c and its two
- * engines, uring.c and epoll.c.
+ * tcp.h - what tcp.c shares with tcp_frame.c and its two engines, uring.c and
+ * epoll.c.
  *
  * tcp.c owns links and events. An engine only moves bytes: it sends
  * what tcp_gather() names and says so with tcp_sent(), it receives where
@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "listener.h"
 #include "mesh.h"
 #include "transport.h"
 
@@ -82,9 +83,7 @@ struct endpoint {
     uint32_t blocked;    /* epoll.c: links that wait for room to send */
     struct uring *uring; /* uring.c's state */
 
-    int listener; /* -1 once everybody is connected */
-    struct sockaddr_storage local;
-    socklen_t local_bytes;
+    struct listener listener; /* closed once everybody is connected */
 
     struct tcp_link **links; /* [ranks], NULL where there is none */
     uint32_t *peers;         /* [peers_count] that have ever had a link */
@@ -97,16 +96,6 @@ struct endpoint {
 
 /* "io_uring" or "epoll". */
 const char *tcp_engine_name(const struct endpoint *endpoint);
-
-/* ---- tcp_address.c ---- */
-
-/* Fills listener and local. -ENODEV: no such interface. */
-int tcp_listen(struct endpoint *endpoint);
-int tcp_address_write(struct address *address,
-                      const struct sockaddr_storage *from);
-/* -EINVAL: no address that anybody could listen on. */
-int tcp_address_read(struct mesh_peer *peer, const struct address *address,
-                     const struct sockaddr_storage *local);
 
 /* ---- tcp_frame.c, for tcp.c ---- */
 

@@ -40,7 +40,8 @@ static void open_raw(struct cluster *cluster, struct raw_peer *raw,
                      0);
     assert_int_equal(listen(raw->listener, 8), 0);
     getsockname(raw->listener, (struct sockaddr *)&bound, &bytes);
-    assert_int_equal(tcp_address_write(&cluster->table[rank], &bound), 0);
+    assert_int_equal(socket_address_write(cluster->table[rank].bytes, &bound),
+                     0);
 }
 
 static void connect_raw(const struct cluster *cluster, struct raw_peer *raw)
@@ -62,8 +63,10 @@ static void connect_raw(const struct cluster *cluster, struct raw_peer *raw)
         if (i == raw->rank)
             continue;
         raw->peers[i].wanted = true;
-        assert_int_equal(
-            tcp_address_read(&raw->peers[i], &cluster->table[i], &none), 0);
+        assert_int_equal(socket_address_read(&raw->peers[i].address,
+                                             &raw->peers[i].address_bytes,
+                                             cluster->table[i].bytes, &none),
+                         0);
     }
     assert_int_equal(mesh_connect(&config, raw->peers, &strangers), 0);
 }

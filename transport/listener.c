@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp_address.c - where an endpoint listens, and how peers are told.
+ * listener.c - where an endpoint listens, and how peers are told.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "bootstrap.h"
-#include "tcp.h"
+#include "listener.h"
 
-/* How an address travels; the rest of struct address is zero. */
+/* How an address travels. */
 struct wire_address {
     uint8_t version; /* of IP, 4 or 6 */
     uint8_t zero;
@@ -19,8 +19,11 @@ struct wire_address {
     uint8_t ip[16];
 };
 
-int tcp_address_write(struct address *address,
-                      const struct sockaddr_storage *from)
+_Static_assert(sizeof(struct wire_address) == SOCKET_ADDRESS_BYTES,
+               "what others may put behind it");
+
+int socket_address_write(uint8_t bytes[SOCKET_ADDRESS_BYTES],
+                         const struct sockaddr_storage *from)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
@@ -37,8 +40,7 @@ int tcp_address_write(struct address *address,
     } else {
         return -EAFNOSUPPORT;
     }
-    memset(address, 0, sizeof(*address));
-    memcpy(address->bytes, &wire, sizeof(wire));
+    memcpy(bytes, &wire, sizeof(wire));
     return 0;
 }
 
@@ -72,34 +74,39 @@ static int read_v6(const struct wire_address *wire, struct sockaddr_in6 *to,
     return 0;
 }
 
-int tcp_address_read(struct mesh_peer *peer, const struct address *address,
-                     const struct sockaddr_storage *local)
+int socket_address_read(struct sockaddr_storage *to, socklen_t *to_bytes,
+                        const uint8_t bytes[SOCKET_ADDRESS_BYTES],
+                        const struct sockaddr_storage *local)
 {
-    static const uint8_t zeros[ADDRESS_BYTES];
     struct wire_address wire;
 
-    memcpy(&wire, address->bytes, sizeof(wire));
-    memset(&peer->address, 0, sizeof(peer->address));
-    if (memcmp(&address->bytes[sizeof(wire)], zeros,
-               sizeof(zeros) - sizeof(wire)) != 0 ||
-        wire.zero != 0 || wire.port == 0)
+    memcpy(&wire, bytes, sizeof(wire));
+    memset(to, 0, sizeof(*to));
+    if (wire.zero != 0 || wire.port == 0)
         return -EINVAL;
     if (wire.version == 4) {
-        peer->address_bytes = sizeof(struct sockaddr_in);
-        return read_v4(&wire, (struct sockaddr_in *)&peer->address);
+        *to_bytes = sizeof(struct sockaddr_in);
+        return read_v4(&wire, (struct sockaddr_in *)to);
     }
     if (wire.version == 6) {
-        peer->address_bytes = sizeof(struct sockaddr_in6);
-        return read_v6(&wire, (struct sockaddr_in6 *)&peer->address, local);
+        *to_bytes = sizeof(struct sockaddr_in6);
+        return read_v6(&wire, (struct sockaddr_in6 *)to, local);
     }
     return -EINVAL;
+}
+
+bool address_is_zero_from(const struct address *address, size_t from)
+{
+    static const uint8_t zeros[ADDRESS_BYTES];
+
+    return memcmp(&address->bytes[from], zeros, ADDRESS_BYTES - from) == 0;
 }
 
 /*
  * Without an interface: the one of the default route, or else loopback. The
  * addresses asked for are reserved for documentation, and nothing is sent.
  */
-static int any_local_address(struct endpoint *endpoint)
+static int any_local_address(struct listener *listener)
 {
     static const struct {
         int family;
@@ -122,34 +129,40 @@ static int any_local_address(struct endpoint *endpoint)
         inet_pton(tries[i].family, tries[i].towards, ip);
         towards.v4.sin_port = htons(9);
         rc = bootstrap_local_address(NULL, &towards.any, sizeof(towards),
-                                     &endpoint->local, &endpoint->local_bytes,
+                                     &listener->local, &listener->local_bytes,
                                      why);
     }
     return rc;
 }
 
-int tcp_listen(struct endpoint *endpoint)
+int listener_open(struct listener *listener, const char *interface)
 {
-    const char *interface = endpoint->config.interface;
-    struct sockaddr *local = (struct sockaddr *)&endpoint->local;
+    struct sockaddr *local = (struct sockaddr *)&listener->local;
     char why[WHY_BYTES];
     int rc = interface == NULL
-                 ? any_local_address(endpoint)
-                 : bootstrap_local_address(interface, NULL, 0, &endpoint->local,
-                                           &endpoint->local_bytes, why);
+                 ? any_local_address(listener)
+                 : bootstrap_local_address(interface, NULL, 0, &listener->local,
+                                           &listener->local_bytes, why);
 
+    listener->descriptor = -1;
     if (rc != 0)
         return rc;
-    endpoint->listener =
+    listener->descriptor =
         socket(local->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (endpoint->listener < 0)
+    if (listener->descriptor < 0)
         return -errno;
-    if (bind(endpoint->listener, local, endpoint->local_bytes) < 0 ||
-        listen(endpoint->listener, SOMAXCONN) < 0 ||
-        getsockname(endpoint->listener, local, &endpoint->local_bytes) < 0) {
+    if (bind(listener->descriptor, local, listener->local_bytes) < 0 ||
+        listen(listener->descriptor, SOMAXCONN) < 0 ||
+        getsockname(listener->descriptor, local, &listener->local_bytes) < 0) {
         rc = -errno;
-        close(endpoint->listener);
-        endpoint->listener = -1;
+        listener_close(listener);
     }
     return rc;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->descriptor >= 0)
+        close(listener->descriptor);
+    listener->descriptor = -1;
 }
