@@ -4,7 +4,8 @@
 # shellcheck shell=bash disable=SC2034 # whoever sources it uses the lists
 
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev
-                libsodium-dev libnuma-dev zlib1g-dev)
+                libsodium-dev libnuma-dev libibverbs-dev librdmacm-dev
+                zlib1g-dev)
 packages_test=(libcmocka-dev python3 python3-numpy iproute2 procps)
 packages_plot=(gnuplot-nox)
 packages_bench=(g++ libbenchmark-dev)

@@ -37,7 +37,12 @@ struct credentials {
 };
 
 /* What a connection is for; a proof for one is void for another. */
-enum purpose { PURPOSE_BOOTSTRAP = 1, PURPOSE_TCP, PURPOSE_SHM };
+enum purpose {
+    PURPOSE_BOOTSTRAP = 1,
+    PURPOSE_TCP,
+    PURPOSE_SHM,
+    PURPOSE_VERBS,
+};
 
 struct handshake_config {
     const struct credentials *credentials; /* by reference */

@@ -251,6 +251,7 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
     bytes = buffered_bytes < rest_bytes ? buffered_bytes : rest_bytes;
     memcpy(memory + link->landed_bytes, &link->buffer[link->buffer_start],
            bytes);
+    endpoint->counts.copied_bytes += bytes;
     link->buffer_start += bytes;
     link->landed_bytes += bytes;
     if (link->landed_bytes < link->bytes)

@@ -43,6 +43,8 @@ struct endpoint_config {
     const struct credentials *credentials; /* kept by reference until close */
     const char *interface; /* name or local IP to listen on; NULL: any */
     void *context;         /* sim: the simulated network; others NULL */
+    char *why; /* NULL, or WHY_BYTES (bootstrap.h) that outlive the endpoint's
+                  connect(): where a failure says more than its errno */
 };
 
 struct event {
@@ -60,9 +62,12 @@ struct event {
 };
 
 struct endpoint_counts {
-    uint64_t strangers;  /* connections that did not prove the key */
-    uint64_t violations; /* peers cut off for breaking the framing */
-    uint64_t wakeups;    /* system calls made to wake a sleeping peer */
+    uint64_t strangers;    /* connections that did not prove the key */
+    uint64_t violations;   /* peers cut off for breaking the framing */
+    uint64_t wakeups;      /* system calls made to wake a sleeping peer */
+    uint64_t copied_bytes; /* copied here between staging and slot: what tcp
+                              received together with a header, and puts that
+                              verbs sent within a work request */
 };
 
 struct transport {
@@ -119,8 +124,9 @@ struct transport {
 };
 
 /* Each is the only symbol that its file exports. shm also links a rank with
- * itself (wanted[rank]); tcp does not. */
-extern const struct transport transport_shm, transport_tcp, transport_sim;
+ * itself (wanted[rank]); tcp and verbs do not. */
+extern const struct transport transport_shm, transport_tcp, transport_verbs,
+    transport_sim;
 
 /* One peer, over whichever transport. */
 struct link {

@@ -27,8 +27,8 @@ struct rig {
     struct sim *network; /* NULL but for sim */
 };
 
-/* Chooses what all rigs are made of: shm, tcp-uring, tcp-epoll or sim; false if
- * there is no such transport. */
+/* Chooses what all rigs are made of: shm, tcp-uring, tcp-epoll, verbs or sim;
+ * false if there is no such transport. */
 bool rig_choose(const char *name);
 /* Whether the kernel, or the container, refuses what was chosen. */
 bool rig_is_refused(void);
@@ -57,7 +57,8 @@ struct event rig_next(struct rig *rig, uint32_t rank);
 /* Pumps for `ms`, then says whether no rank has an event left. */
 bool rig_silent(struct rig *rig, long ms);
 
-/* Stages, fills with the pattern of (from, to, slot, salt), and puts. */
+/* Stages (as soon as the last put of the slot has left), fills with the pattern
+ * of (from, to, slot, salt), and puts. */
 void rig_put(struct rig *rig, uint32_t from, uint32_t to, uint32_t slot,
              uint32_t bytes, uint32_t salt);
 /* Fails the test unless the event is that put, byte by byte. */

@@ -2,7 +2,7 @@
 /*
  * test_contract.c - what transport.h promises, of any transport.
  *
- *   test_contract shm | tcp-uring | tcp-epoll | sim
+ *   test_contract shm | tcp-uring | tcp-epoll | verbs | sim
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -344,7 +344,8 @@ int main(int argc, char **argv)
     };
 
     if (argc != 2 || !rig_choose(argv[1])) {
-        fprintf(stderr, "use: %s shm | tcp-uring | tcp-epoll | sim\n", argv[0]);
+        fprintf(stderr, "use: %s shm | tcp-uring | tcp-epoll | verbs | sim\n",
+                argv[0]);
         return 2;
     }
     if (rig_is_refused()) {

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verbs.h - what the files of the RDMA transport share.
+ *
+ * verbs.c has the endpoint and the contract; verbs_connect.c how all links come
+ * up; verbs_link.c one peer's queue pairs and memory; verbs_offer.c how two
+ * ranks tell each other about them; verbs_queue.c work requests and
+ * completions; verbs_watch.c what comes beside the data: events of the device,
+ * ends of control connections, waking.
+ *
+ * A put is one RDMA write with immediate data, from registered staging into the
+ * peer's slot. The immediate is slot | number << 16, where the puts to a peer
+ * are numbered from 0 and wrap: so a repeated or invented one is found, and
+ * events come in order over any number of queue pairs (stripes; slot s travels
+ * on stripe s mod stripes).
+ */
+#ifndef BALLOT_TRANSPORT_VERBS_H
+#define BALLOT_TRANSPORT_VERBS_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "listener.h"
+#include "transport.h"
+#include "verbs_device.h"
+#include "verbs_route.h"
+#include "verbs_settings.h"
+
+enum {
+    VERBS_SLOTS_MAX = 1 << 14, /* numbers of 16 bits tell laps apart */
+    INLINE_BYTES = 256,        /* puts up to this size are copied into the work
+                                  request, where the device can do it */
+    SIGNAL_EVERY = 16,         /* at least one in so many completes with a
+                                  sign of it, and the last of each batch */
+    RECEIVE_BATCH = 16,        /* receives posted again at once */
+};
+
+enum { NO_SLOT = UINT16_MAX };
+
+/* One queue pair of a link. */
+struct verbs_stripe {
+    struct ibv_qp *pair;
+    uint16_t *waiting; /* ring of [slots], to be posted */
+    uint32_t waiting_first, waiting_count;
+    uint16_t *carried;     /* ring of [send_depth]: the slot that each work
+                              request keeps busy, or NO_SLOT */
+    uint32_t posted, done; /* work requests since ever; both wrap */
+    uint32_t unsignalled;  /* posted since the last signalled one */
+    uint32_t spent;        /* receives to be posted again */
+};
+
+/* A put that was announced and not yet reported, by number. */
+struct verbs_arrival {
+    bool there;
+    uint16_t slot;
+    uint32_t bytes;
+};
+
+struct verbs_put {
+    uint32_t bytes;
+    uint16_t number;
+    bool leaving;
+};
+
+struct verbs_link {
+    uint32_t peer;
+    enum {
+        LINK_MEETING,
+        LINK_UP,
+        LINK_CLOSING, /* the control connection has ended; what arrived before
+                         may still be in a completion queue */
+        LINK_ENDED,   /* not yet reported */
+        LINK_GONE,    /* memory stays, for events handed out point into it */
+    } state;
+    int reason;         /* of the end */
+    bool queued;        /* is in the endpoint's queue of ready links */
+    int descriptor;     /* the control connection; -1 once cut */
+    size_t told, heard; /* MEETING: bytes of offer and confirmation */
+    bool aimed;         /* MEETING: the queue pairs know their peers */
+    uint8_t *offer;     /* MEETING: what was heard */
+
+    struct ibv_pd *domain; /* of this peer alone: no key reaches another's */
+    struct ibv_mr *staging_key, *inbound_key;
+    void *landing;         /* the memory that inbound is in */
+    uint8_t *inbound;      /* [slots][slot_bytes], skewed by peer; the peer may
+                              write this and nothing else */
+    uint8_t *staging;      /* [slots][slot_bytes] */
+    uint32_t first_number; /* of packets, ours; 24 bits */
+
+    uint64_t remote;       /* the peer's inbound */
+    uint32_t *remote_keys; /* [slots] */
+
+    struct verbs_put *puts; /* [slots] */
+    uint16_t next_number;
+    uint32_t inline_bytes;          /* what the queue pairs take */
+    struct verbs_arrival *arrivals; /* ring of [endpoint->arrivals] by number */
+    uint16_t expected;
+    struct verbs_stripe stripes[VERBS_STRIPES_MAX];
+};
+
+struct endpoint {
+    struct endpoint_config config;
+    struct verbs_settings settings;
+    struct verbs_device device;
+    struct listener listener; /* closed once everybody is connected */
+    uint32_t send_depth;      /* of a stripe, a power of two */
+    uint32_t receive_depth;   /* of a stripe */
+    uint32_t arrivals;        /* a power of two */
+
+    struct verbs_link **links; /* [ranks], NULL where there is none */
+    uint32_t *peers;           /* [peers_count] that have ever had a link */
+    uint32_t peers_count;
+    uint32_t *ready; /* ring of [ranks], peers to look at */
+    uint32_t ready_first, ready_count;
+
+    struct ibv_comp_channel *channel;
+    struct ibv_cq **queues; /* [queues_count] */
+    uint32_t queues_count;
+    int epoll;
+    uint32_t leaving; /* slots whose staging is in use */
+    uint32_t closing; /* links that are LINK_CLOSING */
+    uint32_t polls;
+    bool armed;
+    bool port_down; /* as the device said last */
+    struct endpoint_counts counts;
+};
+
+/* Room for the words of a failure; the caller's, or one that nobody reads. */
+void verbs_explain(const struct endpoint *endpoint, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- verbs.c ---- */
+
+/* Asks for a turn of the link in the next poll. */
+void verbs_ready(struct endpoint *endpoint, struct verbs_link *link);
+
+/* ---- verbs_connect.c ---- */
+
+/* Both as in struct transport. */
+int verbs_address(struct endpoint *endpoint, struct address *address);
+int verbs_connect(struct endpoint *endpoint, const struct address *table,
+                  bool *wanted, uint32_t epoch, uint64_t deadline_ns);
+
+/* ---- verbs_link.c ---- */
+
+/* Completion queues with room for all that `links` links can ever complete. */
+int verbs_queues_open(struct endpoint *endpoint, uint32_t links);
+void verbs_queues_close(struct endpoint *endpoint);
+
+/* Everything of a link that needs no peer; receives are posted. */
+int verbs_link_make(struct endpoint *endpoint, uint32_t peer,
+                    struct verbs_link **link);
+
+struct verbs_offer; /* what a peer told about its side */
+
+/* Points the queue pairs at the peer's: from now on both can write. */
+int verbs_link_aim(const struct endpoint *endpoint, struct verbs_link *link,
+                   const struct verbs_route *route,
+                   const struct verbs_offer *offer);
+
+/* Ends the connection for good; no event follows. Memory stays until free. */
+void verbs_link_cut(struct endpoint *endpoint, struct verbs_link *link);
+void verbs_link_free(const struct endpoint *endpoint, struct verbs_link *link);
+
+/* ---- verbs_offer.c ---- */
+
+/* In host order, checked against our own configuration. */
+struct verbs_offer {
+    enum ibv_mtu mtu;
+    uint32_t first_number;
+    uint64_t memory;
+    uint32_t pairs[VERBS_STRIPES_MAX];
+};
+
+/*
+ * Exchanges offers with all links[ranks] that are LINK_MEETING, over their
+ * control connections, aims them by routes[ranks] and makes them LINK_UP. A
+ * peer that stalls or lies loses its own link only, which is freed and NULL;
+ * the first such failure is returned after the rest was tried:
+ *   -ETIMEDOUT, -EPROTO, -ECONNRESET, or what verbs_link_aim() says
+ */
+int verbs_links_exchange(struct endpoint *endpoint,
+                         const struct verbs_route *routes,
+                         uint64_t deadline_ns);
+
+/* ---- verbs_queue.c ---- */
+
+/* The first receives of a new queue pair, or those that were spent. */
+int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
+                        uint32_t count);
+void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
+                   uint32_t slot, uint32_t bytes);
+/* Posts what waits, as far as there is room. */
+void verbs_post(struct endpoint *endpoint, struct verbs_link *link);
+/* Makes the device say when the last work request is through; false if it has
+ * said so already. */
+bool verbs_settle(struct endpoint *endpoint, struct verbs_link *link);
+/* Takes what has completed, up to a bound; true if that was all. */
+bool verbs_collect(struct endpoint *endpoint);
+/* The next arrival in order, as *event. */
+bool verbs_next(struct endpoint *endpoint, struct verbs_link *link,
+                struct event *event);
+/* The link is over for `reason`, unless it was before. */
+void verbs_lose(struct endpoint *endpoint, struct verbs_link *link, int reason);
+
+/* ---- verbs_watch.c ---- */
+
+int verbs_watch_open(struct endpoint *endpoint);
+int verbs_watch_add(struct endpoint *endpoint, const struct verbs_link *link);
+/* Looks at control connections and at the device's events. */
+void verbs_watch(struct endpoint *endpoint);
+/* Takes the wake-ups off the completion channel. */
+void verbs_watch_woken(struct endpoint *endpoint);
+
+#endif

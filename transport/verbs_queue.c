@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verbs_queue.c - puts to work requests, completions to arrivals.
+ *
+ * Large puts are posted together, at the next poll; only the last of a batch
+ * completes with a sign of it, for a queue pair works in order. A small one is
+ * posted at once and copied into the work request, so that its staging is free
+ * again and mostly no sign is needed.
+ *
+ * Receives have no memory: a write lands where it was aimed, and its immediate
+ * data takes a receive. There are as many as an honest peer can need, and they
+ * are posted again only when an arrival is reported, so a peer that floods us
+ * waits for us.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "stream.h"
+#include "verbs.h"
+
+enum {
+    BATCH = 16,        /* work requests posted by one call */
+    COLLECT_MAX = 128, /* completions taken in one poll */
+    COLLECT_AT_ONCE = 16,
+};
+
+/* What a wr_id says, which comes back unchanged, also with a failure. */
+struct work {
+    uint32_t peer;
+    bool sent; /* else a receive */
+    uint8_t stripe;
+    uint16_t index; /* of what was sent: the stripe's work requests before it */
+};
+
+static uint64_t pack_work(struct work work)
+{
+    return (uint64_t)work.peer << 32 | (uint64_t)work.sent << 24 |
+           (uint64_t)work.stripe << 16 | work.index;
+}
+
+static struct work unpack_work(uint64_t id)
+{
+    return (struct work){.peer = (uint32_t)(id >> 32),
+                         .sent = (id >> 24 & 1) != 0,
+                         .stripe = (uint8_t)(id >> 16),
+                         .index = (uint16_t)id};
+}
+
+/* ---- Posting ---- */
+
+struct batch {
+    struct ibv_send_wr writes[BATCH];
+    struct ibv_sge pieces[BATCH];
+    uint32_t slots[BATCH];
+};
+
+int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
+                        uint32_t count)
+{
+    struct ibv_recv_wr receives[RECEIVE_BATCH];
+    struct ibv_recv_wr *bad;
+
+    while (count > 0) {
+        uint32_t batch = count < RECEIVE_BATCH ? count : RECEIVE_BATCH;
+        int rc;
+
+        for (uint32_t i = 0; i < batch; i++)
+            receives[i] = (struct ibv_recv_wr){
+                .wr_id = pack_work((struct work){.peer = link->peer,
+                                                 .stripe = (uint8_t)stripe}),
+                .next = i + 1 < batch ? &receives[i + 1] : NULL,
+            };
+        rc = ibv_post_recv(link->stripes[stripe].pair, receives, &bad);
+        if (rc != 0)
+            return -rc;
+        count -= batch;
+    }
+    return 0;
+}
+
+static uint32_t stripe_of(const struct endpoint *endpoint, uint32_t slot)
+{
+    return slot % endpoint->settings.stripes;
+}
+
+/* A place at the end is left for the one that verbs_settle() posts. */
+static bool has_room(const struct endpoint *endpoint,
+                     const struct verbs_stripe *stripe, uint32_t more)
+{
+    return stripe->posted - stripe->done + more < endpoint->send_depth;
+}
+
+/* The work request number `index` of the slot's stripe. */
+static void fill_write(const struct endpoint *endpoint,
+                       const struct verbs_link *link, uint32_t slot,
+                       uint32_t index, struct ibv_send_wr *write,
+                       struct ibv_sge *piece)
+{
+    const struct verbs_put *put = &link->puts[slot];
+    size_t at = (size_t)slot * endpoint->config.slot_bytes;
+
+    *piece = (struct ibv_sge){
+        .addr = (uintptr_t)(link->staging + at),
+        .length = put->bytes,
+        .lkey = link->staging_key->lkey,
+    };
+    *write = (struct ibv_send_wr){
+        .wr_id = pack_work(
+            (struct work){.peer = link->peer,
+                          .sent = true,
+                          .stripe = (uint8_t)stripe_of(endpoint, slot),
+                          .index = (uint16_t)index}),
+        .sg_list = piece,
+        .num_sge = 1,
+        .opcode = IBV_WR_RDMA_WRITE_WITH_IMM,
+        .imm_data = htonl((uint32_t)put->number << 16 | slot),
+        .wr.rdma = {.remote_addr = link->remote + at,
+                    .rkey = link->remote_keys[slot]},
+    };
+    if (put->bytes <= link->inline_bytes)
+        write->send_flags |= IBV_SEND_INLINE;
+}
+
+/* Takes the next put off the stripe's waiting ones. */
+static uint32_t take_waiting(const struct endpoint *endpoint,
+                             struct verbs_stripe *stripe)
+{
+    uint32_t slot = stripe->waiting[stripe->waiting_first];
+
+    stripe->waiting_first =
+        (stripe->waiting_first + 1) % endpoint->config.slots;
+    stripe->waiting_count--;
+    return slot;
+}
+
+static void note_posted(struct endpoint *endpoint, struct verbs_link *link,
+                        struct verbs_stripe *stripe, uint32_t slot,
+                        const struct ibv_send_wr *write)
+{
+    bool copied = (write->send_flags & IBV_SEND_INLINE) != 0;
+
+    if (copied) {
+        link->puts[slot].leaving = false;
+        endpoint->leaving--;
+        endpoint->counts.copied_bytes += link->puts[slot].bytes;
+    }
+    stripe->carried[stripe->posted % endpoint->send_depth] =
+        copied ? (uint16_t)NO_SLOT : (uint16_t)slot;
+    stripe->posted++;
+    stripe->unsignalled = (write->send_flags & IBV_SEND_SIGNALED) != 0
+                              ? 0
+                              : stripe->unsignalled + 1;
+}
+
+/* Takes up to a batch of waiting puts as a list of work requests. The last that
+ * keeps staging busy gives a sign, and so does one after many without. */
+static uint32_t fill_batch(const struct endpoint *endpoint,
+                           const struct verbs_link *link,
+                           struct verbs_stripe *stripe, struct batch *batch)
+{
+    uint32_t unsignalled = stripe->unsignalled, count = 0;
+    bool owed = false;
+
+    while (count < BATCH && stripe->waiting_count > 0 &&
+           has_room(endpoint, stripe, count + 1)) {
+        struct ibv_send_wr *write = &batch->writes[count];
+        bool last = count + 1 == BATCH || stripe->waiting_count == 1 ||
+                    !has_room(endpoint, stripe, count + 2);
+
+        batch->slots[count] = take_waiting(endpoint, stripe);
+        fill_write(endpoint, link, batch->slots[count], stripe->posted + count,
+                   write, &batch->pieces[count]);
+        owed |= (write->send_flags & IBV_SEND_INLINE) == 0;
+        if ((last && owed) || ++unsignalled >= SIGNAL_EVERY) {
+            write->send_flags |= IBV_SEND_SIGNALED;
+            unsignalled = 0;
+            owed = false;
+        }
+        write->next = last ? NULL : write + 1;
+        count++;
+    }
+    return count;
+}
+
+/* Posts up to a batch; false when nothing waits or there is no room. */
+static bool post_batch(struct endpoint *endpoint, struct verbs_link *link,
+                       struct verbs_stripe *stripe)
+{
+    struct batch batch;
+    struct ibv_send_wr *bad;
+    uint32_t count = fill_batch(endpoint, link, stripe, &batch);
+    int rc;
+
+    if (count == 0)
+        return false;
+    rc = ibv_post_send(stripe->pair, batch.writes, &bad);
+    if (rc != 0) {
+        verbs_lose(endpoint, link, -rc);
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        note_posted(endpoint, link, stripe, batch.slots[i], &batch.writes[i]);
+    return true;
+}
+
+void verbs_post(struct endpoint *endpoint, struct verbs_link *link)
+{
+    if (link->state != LINK_UP)
+        return;
+    for (uint32_t i = 0; i < endpoint->settings.stripes; i++)
+        while (post_batch(endpoint, link, &link->stripes[i]))
+            ;
+}
+
+void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
+                   uint32_t slot, uint32_t bytes)
+{
+    struct verbs_stripe *stripe = &link->stripes[stripe_of(endpoint, slot)];
+    uint32_t at = (stripe->waiting_first + stripe->waiting_count++) %
+                  endpoint->config.slots;
+
+    stripe->waiting[at] = (uint16_t)slot;
+    link->puts[slot] = (struct verbs_put){
+        .bytes = bytes, .number = link->next_number++, .leaving = true};
+    endpoint->leaving++;
+}
+
+/* A write of nothing, which touches no memory, with a sign of its completion.
+ * What gave none before it is through then, too. */
+static void post_settling(struct endpoint *endpoint, struct verbs_link *link,
+                          uint32_t index)
+{
+    struct verbs_stripe *stripe = &link->stripes[index];
+    struct ibv_send_wr write = {
+        .wr_id = pack_work((struct work){.peer = link->peer,
+                                         .sent = true,
+                                         .stripe = (uint8_t)index,
+                                         .index = (uint16_t)stripe->posted}),
+        .opcode = IBV_WR_RDMA_WRITE,
+        .send_flags = IBV_SEND_SIGNALED,
+        .wr.rdma = {.remote_addr = link->remote, .rkey = link->remote_keys[0]},
+    };
+    struct ibv_send_wr *bad;
+    int rc = ibv_post_send(stripe->pair, &write, &bad);
+
+    if (rc != 0) {
+        verbs_lose(endpoint, link, -rc);
+        return;
+    }
+    stripe->carried[stripe->posted % endpoint->send_depth] = NO_SLOT;
+    stripe->posted++;
+    stripe->unsignalled = 0;
+}
+
+bool verbs_settle(struct endpoint *endpoint, struct verbs_link *link)
+{
+    bool unsettled = false;
+
+    for (uint32_t i = 0;
+         i < endpoint->settings.stripes && link->state == LINK_UP; i++) {
+        struct verbs_stripe *stripe = &link->stripes[i];
+
+        if (stripe->unsignalled > 0 && stripe->waiting_count == 0)
+            post_settling(endpoint, link, i);
+        unsettled |=
+            stripe->waiting_count > 0 || stripe->posted != stripe->done;
+    }
+    return unsettled && link->state == LINK_UP;
+}
+
+/* ---- Completions ---- */
+
+void verbs_lose(struct endpoint *endpoint, struct verbs_link *link, int reason)
+{
+    if (link->state != LINK_UP && link->state != LINK_CLOSING)
+        return;
+    if (link->state == LINK_CLOSING)
+        endpoint->closing--;
+    endpoint->counts.violations += reason == -EPROTO;
+    link->state = LINK_ENDED;
+    link->reason = reason;
+    verbs_ready(endpoint, link);
+}
+
+/* What the status of the first failure says. After a peer has closed, whatever
+ * its queue pair answers is no fault of the network. */
+static int reason_of(const struct endpoint *endpoint,
+                     const struct verbs_link *link, enum ibv_wc_status status)
+{
+    if (stream_ended(link->descriptor))
+        return -ECONNRESET;
+    switch (status) {
+    case IBV_WC_RETRY_EXC_ERR:
+        return endpoint->port_down ? -ENETDOWN : -ETIMEDOUT;
+    case IBV_WC_RNR_RETRY_EXC_ERR: return -ENOBUFS;
+    case IBV_WC_REM_ACCESS_ERR:
+    case IBV_WC_LOC_PROT_ERR:
+    case IBV_WC_LOC_ACCESS_ERR: return -EACCES;
+    case IBV_WC_WR_FLUSH_ERR: return -ECONNRESET;
+    default: return endpoint->port_down ? -ENETDOWN : -EIO;
+    }
+}
+
+/* Work request `index` of a stripe is through, and with it all before. */
+static void complete_sends(struct endpoint *endpoint, struct verbs_link *link,
+                           struct verbs_stripe *stripe, uint16_t index)
+{
+    bool waited = stripe->waiting_count > 0;
+
+    while ((uint16_t)stripe->done != (uint16_t)(index + 1)) {
+        uint16_t slot = stripe->carried[stripe->done++ % endpoint->send_depth];
+
+        if (slot == NO_SLOT || !link->puts[slot].leaving)
+            continue;
+        link->puts[slot].leaving = false;
+        endpoint->leaving--;
+    }
+    if (waited)
+        verbs_ready(endpoint, link);
+}
+
+static bool is_valid(const struct endpoint *endpoint,
+                     const struct verbs_link *link, uint32_t stripe,
+                     uint32_t slot, uint32_t bytes, uint16_t number)
+{
+    uint16_t ahead = (uint16_t)(number - link->expected);
+
+    return slot < endpoint->config.slots &&
+           stripe_of(endpoint, slot) == stripe && bytes >= 64 &&
+           bytes <= endpoint->config.slot_bytes && bytes % 64 == 0 &&
+           ahead < endpoint->arrivals &&
+           !link->arrivals[number % endpoint->arrivals].there;
+}
+
+static void take_arrival(struct endpoint *endpoint, struct verbs_link *link,
+                         uint32_t stripe, const struct ibv_wc *completion)
+{
+    uint32_t immediate = ntohl(completion->imm_data);
+    uint16_t number = (uint16_t)(immediate >> 16);
+    uint16_t slot = (uint16_t)immediate;
+    uint32_t bytes = completion->byte_len;
+
+    if (completion->opcode != IBV_WC_RECV_RDMA_WITH_IMM ||
+        !is_valid(endpoint, link, stripe, slot, bytes, number)) {
+        verbs_lose(endpoint, link, -EPROTO);
+        return;
+    }
+    link->arrivals[number % endpoint->arrivals] =
+        (struct verbs_arrival){.there = true, .slot = slot, .bytes = bytes};
+    verbs_ready(endpoint, link);
+}
+
+/* Only the status, wr_id and queue pair of a failure mean something. What a
+ * link completes after its end does not matter any more. */
+static void take_completion(struct endpoint *endpoint,
+                            const struct ibv_wc *completion)
+{
+    struct work work = unpack_work(completion->wr_id);
+    struct verbs_link *link = endpoint->links[work.peer];
+
+    if (link->state != LINK_UP && link->state != LINK_CLOSING)
+        return;
+    if (completion->status != IBV_WC_SUCCESS)
+        verbs_lose(endpoint, link,
+                   reason_of(endpoint, link, completion->status));
+    else if (work.sent)
+        complete_sends(endpoint, link, &link->stripes[work.stripe], work.index);
+    else
+        take_arrival(endpoint, link, work.stripe, completion);
+}
+
+bool verbs_collect(struct endpoint *endpoint)
+{
+    struct ibv_wc completions[COLLECT_AT_ONCE];
+    bool all = true;
+
+    for (uint32_t i = 0; i < endpoint->queues_count; i++) {
+        int taken = 0, count;
+
+        do {
+            count =
+                ibv_poll_cq(endpoint->queues[i], COLLECT_AT_ONCE, completions);
+            for (int c = 0; c < count; c++)
+                take_completion(endpoint, &completions[c]);
+            taken += count;
+        } while (count == COLLECT_AT_ONCE && taken < COLLECT_MAX);
+        all &= count < COLLECT_AT_ONCE;
+    }
+    return all;
+}
+
+bool verbs_next(struct endpoint *endpoint, struct verbs_link *link,
+                struct event *event)
+{
+    struct verbs_arrival *arrival =
+        &link->arrivals[link->expected % endpoint->arrivals];
+    uint32_t index;
+
+    if (!arrival->there)
+        return false;
+    *event = (struct event){
+        .kind = EVENT_ARRIVED,
+        .peer = link->peer,
+        .slot = arrival->slot,
+        .bytes = arrival->bytes,
+        .memory =
+            link->inbound + (size_t)arrival->slot * endpoint->config.slot_bytes,
+    };
+    index = stripe_of(endpoint, arrival->slot);
+    arrival->there = false;
+    link->expected++;
+    if (++link->stripes[index].spent == RECEIVE_BATCH &&
+        link->state == LINK_UP) {
+        int rc = verbs_post_receives(link, index, RECEIVE_BATCH);
+
+        link->stripes[index].spent = 0;
+        if (rc != 0)
+            verbs_lose(endpoint, link, rc);
+    }
+    return true;
+}
