@@ -34,8 +34,9 @@ int tally_open(struct tally **tally, const struct tally_config *config)
     t->open = calloc(config->window, sizeof(*t->open));
     t->decisions = calloc(config->kept, sizeof(*t->decisions));
     t->queue = calloc(slots, sizeof(*t->queue));
+    t->put_off = calloc(slots, sizeof(*t->put_off));
     if (t->voters == NULL || t->landings == NULL || t->open == NULL ||
-        t->decisions == NULL || t->queue == NULL) {
+        t->decisions == NULL || t->queue == NULL || t->put_off == NULL) {
         tally_close(t);
         return -ENOMEM;
     }
@@ -47,6 +48,7 @@ void tally_close(struct tally *tally)
 {
     if (tally == NULL)
         return;
+    free(tally->put_off);
     free(tally->queue);
     free(tally->decisions);
     free(tally->open);
@@ -60,6 +62,12 @@ uint64_t tally_base(const struct tally *tally)
     return tally->base;
 }
 
+static void push_answer(struct tally *t, struct answer answer)
+{
+    assert(t->queue_count < t->queue_size);
+    t->queue[(t->queue_head + t->queue_count++) % t->queue_size] = answer;
+}
+
 void tally_queue_answer(struct tally *t, uint32_t voter, uint64_t sequence)
 {
     struct landing *l = landing_at(t, voter, sequence);
@@ -69,10 +77,10 @@ void tally_queue_answer(struct tally *t, uint32_t voter, uint64_t sequence)
     if (l->queued)
         return;
     l->queued = true;
-    assert(t->queue_count < t->queue_size);
-    t->queue[(t->queue_head + t->queue_count++) % t->queue_size] =
-        (struct answer){.voter = voter,
-                        .slot = (uint32_t)(sequence % t->config.window)};
+    push_answer(t, (struct answer){
+                       .voter = voter,
+                       .slot = (uint32_t)(sequence % t->config.window),
+                   });
 }
 
 /* ---- Events ---- */
@@ -318,6 +326,24 @@ bool tally_next(struct tally *tally, struct tally_command *command)
         .mask = &d->mask,
     };
     return true;
+}
+
+void tally_put_off(struct tally *tally, const struct tally_command *command)
+{
+    struct landing *l =
+        landing_at(tally, command->voter, command->header.sequence);
+
+    l->in = true;
+    l->queued = true;
+    tally->put_off[tally->put_off_count++] =
+        (struct answer){.voter = command->voter, .slot = command->slot};
+}
+
+void tally_resume(struct tally *tally)
+{
+    for (uint32_t i = 0; i < tally->put_off_count; i++)
+        push_answer(tally, tally->put_off[i]);
+    tally->put_off_count = 0;
 }
 
 void tally_counted(struct tally *tally, uint64_t now_ns)

@@ -79,6 +79,12 @@ uint64_t tally_deadline(const struct tally *tally);
  * tally_counted() was called. */
 bool tally_next(struct tally *tally, struct tally_command *command);
 
+/* The RESULT that tally_next() gave last cannot be written yet, because what
+ * was in its slot before is still leaving. It comes again after tally_resume(),
+ * so that it does not stand before others meanwhile. */
+void tally_put_off(struct tally *tally, const struct tally_command *command);
+void tally_resume(struct tally *tally);
+
 /* The result of the COUNT that tally_next() gave last stands in its place. */
 void tally_counted(struct tally *tally, uint64_t now_ns);
 

@@ -11,7 +11,7 @@ struct landing {
     struct call call;
     bool used;   /* something was put here */
     bool in;     /* waits for its answer */
-    bool queued; /* its answer is in the queue */
+    bool queued; /* its answer is in the queue, or put off */
     bool abstain;
 };
 
@@ -67,6 +67,8 @@ struct tally {
     struct decision *decisions; /* [kept] */
     struct answer *queue;       /* ring of ranks * window */
     uint32_t queue_size, queue_head, queue_count;
+    struct answer *put_off; /* [queue_size]; each answer is here or there */
+    uint32_t put_off_count;
 };
 
 static inline struct landing *landing_at(const struct tally *t, uint32_t voter,

@@ -297,8 +297,12 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     s->counts.votes_counted += vote.voters;
 }
 
-/* A rank that has no room for its result has broken its credit: it loses it. */
-static void write_result(struct serve *s, const struct tally_command *command)
+/*
+ * False if the voter's result slot cannot be written yet: that it has taken the
+ * result before from there may reach us sooner than the network's word that it
+ * was delivered, or the voter takes nothing.
+ */
+static bool write_result(struct serve *s, const struct tally_command *command)
 {
     const struct tally_config *t = &s->config.tally;
     const struct link *link = &s->config.links[command->voter];
@@ -309,7 +313,7 @@ static void write_result(struct serve *s, const struct tally_command *command)
     const void *payload = NULL;
 
     if (place == NULL)
-        return;
+        return link->lost;
     memcpy(place, &command->header, LINE_BYTES);
     place += LINE_BYTES;
     if (masks > 0 && command->mask != NULL)
@@ -328,6 +332,7 @@ static void write_result(struct serve *s, const struct tally_command *command)
         s->counts.puts++;
         s->counts.bytes_put += bytes;
     }
+    return true;
 }
 
 size_t serve_step(struct serve *serve, uint64_t now_ns)
@@ -335,16 +340,19 @@ size_t serve_step(struct serve *serve, uint64_t now_ns)
     struct tally_command command;
     size_t plane;
 
-    if (!tally_next(serve->tally, &command))
-        return serve->ahead == NULL
-                   ? 0
-                   : ahead_step(serve->ahead, tally_base(serve->tally));
-    plane = plane_bytes(command.header.call.coordinates);
-    if (command.kind == TALLY_COUNT) {
-        count_chunk(serve, &command);
-        tally_counted(serve->tally, now_ns);
-        return plane * serve->config.tally.shape.ranks;
+    tally_resume(serve->tally);
+    while (tally_next(serve->tally, &command)) {
+        plane = plane_bytes(command.header.call.coordinates);
+        if (command.kind == TALLY_COUNT) {
+            count_chunk(serve, &command);
+            tally_counted(serve->tally, now_ns);
+            return plane * serve->config.tally.shape.ranks;
+        }
+        if (write_result(serve, &command))
+            return LINE_BYTES + plane;
+        tally_put_off(serve->tally, &command);
     }
-    write_result(serve, &command);
-    return LINE_BYTES + plane;
+    return serve->ahead == NULL
+               ? 0
+               : ahead_step(serve->ahead, tally_base(serve->tally));
 }
