@@ -440,6 +440,7 @@ int ballot_comm_stats(const struct ballot_comm *comm,
         comm->transports[e]->counts(comm->endpoints[e], &counts);
         stats->strangers += counts.strangers;
         stats->dropped += counts.violations;
+        stats->copied_bytes += counts.copied_bytes;
     }
     engine_unlock();
     return 0;

@@ -27,7 +27,7 @@
 enum {
     REQUESTS_MAX = ROUNDS_MAX,
     ERROR_BYTES = 512,
-    ENDPOINTS_MAX = 2, /* shm, tcp */
+    ENDPOINTS_MAX = 3, /* shm, verbs, tcp */
     HOST_BYTES = 64,
 };
 
@@ -110,8 +110,9 @@ struct ballot_comm {
     const struct transport *transports[ENDPOINTS_MAX];
     int descriptors[ENDPOINTS_MAX]; /* to sleep on */
     int endpoints_count;
-    struct link *links;        /* [ranks] */
-    char (*hosts)[HOST_BYTES]; /* [ranks] names, for errors */
+    char transport_why[ERROR_BYTES]; /* what a transport says while joining */
+    struct link *links;              /* [ranks] */
+    char (*hosts)[HOST_BYTES];       /* [ranks] names, for errors */
     uint32_t slot_bytes;
 
     struct crew *crew;

@@ -95,7 +95,8 @@ static const char *const words_tie[] = {"plus", "minus", "zero", "random",
                                         NULL};
 static const char *const words_zero[] = {"plus", "abstain", NULL};
 static const char *const words_auth[] = {"default", "group", "none", NULL};
-static const char *const words_transport[] = {"auto", "shm", "tcp", NULL};
+static const char *const words_transport[] = {"auto", "shm", "tcp", "verbs",
+                                              NULL};
 
 static int choose_words(struct settings *s, const struct ballot_config *c,
                         char *why)
@@ -127,7 +128,8 @@ static int choose_words(struct settings *s, const struct ballot_config *c,
          s->transport++)
         if (strcmp(words_transport[s->transport], c->transport) == 0)
             return 0;
-    snprintf(why, ERROR_BYTES, "transport \"%s\" does not exist; shm or tcp do",
+    snprintf(why, ERROR_BYTES,
+             "transport \"%s\" does not exist; shm, tcp and verbs do",
              c->transport);
     return -EINVAL;
 }

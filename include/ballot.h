@@ -112,7 +112,8 @@ enum ballot_auth {
  */
 struct ballot_config {
     enum ballot_servers servers; /* [BALLOT_SERVERS=ranks|root] */
-    const char *transport;       /* "shm", "tcp" [BALLOT_TRANSPORT] */
+    const char *transport;       /* "shm", "tcp", "verbs"
+                                    [BALLOT_TRANSPORT] */
     uint32_t chunk;              /* coordinates, multiple of 512
                                     [BALLOT_CHUNK] */
     uint32_t window;             /* slots of a voter at a server, 1..32
@@ -313,6 +314,8 @@ struct ballot_stats {
     uint64_t votes_late;    /* arrived after their chunk was decided */
     uint64_t dropped;       /* malformed, stale or repeated messages */
     uint64_t strangers;     /* connections that did not prove the key */
+    uint64_t copied_bytes;  /* copied by transports between staging and slot:
+                               over verbs only messages of up to 256 bytes */
 };
 
 BALLOT_API int ballot_comm_stats(const struct ballot_comm *comm,

@@ -57,9 +57,9 @@ static void size_queues(struct endpoint *endpoint)
     uint32_t stripes = endpoint->settings.stripes;
     uint32_t slots = (endpoint->config.slots + stripes - 1) / stripes;
 
-    /* Each slot once, what has not given a sign, and the one that makes the
-     * others give it. */
-    endpoint->send_depth = power_of_two(slots + SIGNAL_EVERY + 1);
+    /* Each slot once, and small ones once more that have arrived before we
+     * know it. */
+    endpoint->send_depth = power_of_two(slots + SEND_BATCH);
     endpoint->receive_depth = slots + RECEIVE_BATCH;
     endpoint->arrivals = power_of_two(stripes * endpoint->receive_depth);
 }
@@ -171,8 +171,11 @@ static void *verbs_stage(struct endpoint *endpoint, uint32_t peer,
 {
     struct verbs_link *link = link_up(endpoint, peer);
 
-    if (link == NULL || slot >= endpoint->config.slots ||
-        link->puts[slot].leaving)
+    if (link == NULL || slot >= endpoint->config.slots)
+        return NULL;
+    if (link->puts[slot].leaving)
+        (void)verbs_collect(endpoint);
+    if (link->puts[slot].leaving || link->state != LINK_UP)
         return NULL;
     return link->staging + (size_t)slot * endpoint->config.slot_bytes;
 }
@@ -294,11 +297,7 @@ static int verbs_arm(struct endpoint *endpoint)
 
 static bool verbs_busy(struct endpoint *endpoint)
 {
-    bool unsettled = endpoint->leaving > 0;
-
-    for (uint32_t i = 0; i < endpoint->peers_count && !unsettled; i++)
-        unsettled = verbs_settle(endpoint, endpoint->links[endpoint->peers[i]]);
-    return unsettled;
+    return endpoint->unfinished > 0;
 }
 
 static void verbs_drop(struct endpoint *endpoint, uint32_t peer)

@@ -32,8 +32,8 @@ enum {
     VERBS_SLOTS_MAX = 1 << 14, /* numbers of 16 bits tell laps apart */
     INLINE_BYTES = 256,        /* puts up to this size are copied into the work
                                   request, where the device can do it */
-    SIGNAL_EVERY = 16,         /* at least one in so many completes with a
-                                  sign of it, and the last of each batch */
+    SEND_BATCH = 16,           /* puts posted by one call; the last completes
+                                  with a sign of it */
     RECEIVE_BATCH = 16,        /* receives posted again at once */
 };
 
@@ -47,7 +47,6 @@ struct verbs_stripe {
     uint16_t *carried;     /* ring of [send_depth]: the slot that each work
                               request keeps busy, or NO_SLOT */
     uint32_t posted, done; /* work requests since ever; both wrap */
-    uint32_t unsignalled;  /* posted since the last signalled one */
     uint32_t spent;        /* receives to be posted again */
 };
 
@@ -93,6 +92,7 @@ struct verbs_link {
     uint32_t *remote_keys; /* [slots] */
 
     struct verbs_put *puts; /* [slots] */
+    uint32_t unfinished;    /* of the endpoint's */
     uint16_t next_number;
     uint32_t inline_bytes;          /* what the queue pairs take */
     struct verbs_arrival *arrivals; /* ring of [endpoint->arrivals] by number */
@@ -119,8 +119,8 @@ struct endpoint {
     struct ibv_cq **queues; /* [queues_count] */
     uint32_t queues_count;
     int epoll;
-    uint32_t leaving; /* slots whose staging is in use */
-    uint32_t closing; /* links that are LINK_CLOSING */
+    uint32_t unfinished; /* puts whose completion is not known */
+    uint32_t closing;    /* links that are LINK_CLOSING */
     uint32_t polls;
     bool armed;
     bool port_down; /* as the device said last */
@@ -194,9 +194,6 @@ void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
                    uint32_t slot, uint32_t bytes);
 /* Posts what waits, as far as there is room. */
 void verbs_post(struct endpoint *endpoint, struct verbs_link *link);
-/* Makes the device say when the last work request is through; false if it has
- * said so already. */
-bool verbs_settle(struct endpoint *endpoint, struct verbs_link *link);
 /* Takes what has completed, up to a bound; true if that was all. */
 bool verbs_collect(struct endpoint *endpoint);
 /* The next arrival in order, as *event. */

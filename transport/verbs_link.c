@@ -359,10 +359,8 @@ void verbs_link_cut(struct endpoint *endpoint, struct verbs_link *link)
     link->descriptor = -1;
     for (uint32_t i = 0; i < endpoint->settings.stripes; i++)
         (void)ibv_modify_qp(link->stripes[i].pair, &error, IBV_QP_STATE);
-    for (uint32_t slot = 0; slot < endpoint->config.slots; slot++) {
-        endpoint->leaving -= link->puts[slot].leaving;
-        link->puts[slot].leaving = false;
-    }
+    endpoint->unfinished -= link->unfinished;
+    link->unfinished = 0;
 }
 
 void verbs_link_free(const struct endpoint *endpoint, struct verbs_link *link)

@@ -5,7 +5,7 @@
  * Large puts are posted together, at the next poll; only the last of a batch
  * completes with a sign of it, for a queue pair works in order. A small one is
  * posted at once and copied into the work request, so that its staging is free
- * again and mostly no sign is needed.
+ * again.
  *
  * Receives have no memory: a write lands where it was aimed, and its immediate
  * data takes a receive. There are as many as an honest peer can need, and they
@@ -50,9 +50,9 @@ static struct work unpack_work(uint64_t id)
 /* ---- Posting ---- */
 
 struct batch {
-    struct ibv_send_wr writes[BATCH];
-    struct ibv_sge pieces[BATCH];
-    uint32_t slots[BATCH];
+    struct ibv_send_wr writes[SEND_BATCH];
+    struct ibv_sge pieces[SEND_BATCH];
+    uint32_t slots[SEND_BATCH];
 };
 
 int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
@@ -84,11 +84,10 @@ static uint32_t stripe_of(const struct endpoint *endpoint, uint32_t slot)
     return slot % endpoint->settings.stripes;
 }
 
-/* A place at the end is left for the one that verbs_settle() posts. */
 static bool has_room(const struct endpoint *endpoint,
                      const struct verbs_stripe *stripe, uint32_t more)
 {
-    return stripe->posted - stripe->done + more < endpoint->send_depth;
+    return stripe->posted - stripe->done + more <= endpoint->send_depth;
 }
 
 /* The work request number `index` of the slot's stripe. */
@@ -142,42 +141,34 @@ static void note_posted(struct endpoint *endpoint, struct verbs_link *link,
 
     if (copied) {
         link->puts[slot].leaving = false;
-        endpoint->leaving--;
         endpoint->counts.copied_bytes += link->puts[slot].bytes;
     }
     stripe->carried[stripe->posted % endpoint->send_depth] =
         copied ? (uint16_t)NO_SLOT : (uint16_t)slot;
     stripe->posted++;
-    stripe->unsignalled = (write->send_flags & IBV_SEND_SIGNALED) != 0
-                              ? 0
-                              : stripe->unsignalled + 1;
 }
 
-/* Takes up to a batch of waiting puts as a list of work requests. The last that
- * keeps staging busy gives a sign, and so does one after many without. */
+/* Takes up to a batch of waiting puts as a list of work requests, of which the
+ * last gives a sign of its completion. */
 static uint32_t fill_batch(const struct endpoint *endpoint,
                            const struct verbs_link *link,
                            struct verbs_stripe *stripe, struct batch *batch)
 {
-    uint32_t unsignalled = stripe->unsignalled, count = 0;
-    bool owed = false;
+    uint32_t count = 0;
 
-    while (count < BATCH && stripe->waiting_count > 0 &&
+    while (count < SEND_BATCH && stripe->waiting_count > 0 &&
            has_room(endpoint, stripe, count + 1)) {
         struct ibv_send_wr *write = &batch->writes[count];
-        bool last = count + 1 == BATCH || stripe->waiting_count == 1 ||
+        bool last = count + 1 == SEND_BATCH || stripe->waiting_count == 1 ||
                     !has_room(endpoint, stripe, count + 2);
 
         batch->slots[count] = take_waiting(endpoint, stripe);
         fill_write(endpoint, link, batch->slots[count], stripe->posted + count,
                    write, &batch->pieces[count]);
-        owed |= (write->send_flags & IBV_SEND_INLINE) == 0;
-        if ((last && owed) || ++unsignalled >= SIGNAL_EVERY) {
+        if (last)
             write->send_flags |= IBV_SEND_SIGNALED;
-            unsignalled = 0;
-            owed = false;
-        }
-        write->next = last ? NULL : write + 1;
+        else
+            write->next = write + 1;
         count++;
     }
     return count;
@@ -223,50 +214,8 @@ void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
     stripe->waiting[at] = (uint16_t)slot;
     link->puts[slot] = (struct verbs_put){
         .bytes = bytes, .number = link->next_number++, .leaving = true};
-    endpoint->leaving++;
-}
-
-/* A write of nothing, which touches no memory, with a sign of its completion.
- * What gave none before it is through then, too. */
-static void post_settling(struct endpoint *endpoint, struct verbs_link *link,
-                          uint32_t index)
-{
-    struct verbs_stripe *stripe = &link->stripes[index];
-    struct ibv_send_wr write = {
-        .wr_id = pack_work((struct work){.peer = link->peer,
-                                         .sent = true,
-                                         .stripe = (uint8_t)index,
-                                         .index = (uint16_t)stripe->posted}),
-        .opcode = IBV_WR_RDMA_WRITE,
-        .send_flags = IBV_SEND_SIGNALED,
-        .wr.rdma = {.remote_addr = link->remote, .rkey = link->remote_keys[0]},
-    };
-    struct ibv_send_wr *bad;
-    int rc = ibv_post_send(stripe->pair, &write, &bad);
-
-    if (rc != 0) {
-        verbs_lose(endpoint, link, -rc);
-        return;
-    }
-    stripe->carried[stripe->posted % endpoint->send_depth] = NO_SLOT;
-    stripe->posted++;
-    stripe->unsignalled = 0;
-}
-
-bool verbs_settle(struct endpoint *endpoint, struct verbs_link *link)
-{
-    bool unsettled = false;
-
-    for (uint32_t i = 0;
-         i < endpoint->settings.stripes && link->state == LINK_UP; i++) {
-        struct verbs_stripe *stripe = &link->stripes[i];
-
-        if (stripe->unsignalled > 0 && stripe->waiting_count == 0)
-            post_settling(endpoint, link, i);
-        unsettled |=
-            stripe->waiting_count > 0 || stripe->posted != stripe->done;
-    }
-    return unsettled && link->state == LINK_UP;
+    link->unfinished++;
+    endpoint->unfinished++;
 }
 
 /* ---- Completions ---- */
@@ -311,10 +260,10 @@ static void complete_sends(struct endpoint *endpoint, struct verbs_link *link,
     while ((uint16_t)stripe->done != (uint16_t)(index + 1)) {
         uint16_t slot = stripe->carried[stripe->done++ % endpoint->send_depth];
 
-        if (slot == NO_SLOT || !link->puts[slot].leaving)
-            continue;
-        link->puts[slot].leaving = false;
-        endpoint->leaving--;
+        if (slot != NO_SLOT)
+            link->puts[slot].leaving = false;
+        link->unfinished--;
+        endpoint->unfinished--;
     }
     if (waited)
         verbs_ready(endpoint, link);

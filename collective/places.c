@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * places.c - which transport for which peer.
+ */
+#include "places.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../transport/bootstrap.h"
+#include "../transport/shm.h"
+#include "../transport/tcp.h"
+#include "../transport/verbs_transport.h"
+
+_Static_assert((int)ERROR_BYTES >= (int)WHY_BYTES,
+               "comm->transport_why has room for what a transport says");
+
+/* ---- Endpoints ---- */
+
+static int open_endpoint(struct ballot_comm *comm, enum place place,
+                         const struct transport *transport,
+                         const struct endpoint_config *config,
+                         struct places *ours, char *why)
+{
+    int rc;
+
+    config->why[0] = '\0';
+    rc = transport->open(&comm->endpoints[place], config);
+    if (rc == 0) {
+        comm->transports[place] = transport;
+        rc = transport->address(comm->endpoints[place], &ours->address[place]);
+    }
+    if (rc < 0)
+        snprintf(why, ERROR_BYTES, "transport %s cannot be opened: %s",
+                 transport->name,
+                 config->why[0] != '\0' ? config->why : strerror(-rc));
+    return rc;
+}
+
+/* Where nobody asked for it, no device is no error, and the others go on. */
+static int open_verbs(struct ballot_comm *comm,
+                      const struct endpoint_config *config, struct places *ours,
+                      char *why)
+{
+    int rc =
+        open_endpoint(comm, PLACE_VERBS, &transport_verbs, config, ours, why);
+
+    if (rc == 0 || comm->settings.transport == WANT_VERBS)
+        return rc;
+    report_debug(DEBUG_INFO, "rank %u: no verbs: %s", comm->rank, why);
+    why[0] = '\0';
+    memset(&ours->address[PLACE_VERBS], 0, sizeof(ours->address[PLACE_VERBS]));
+    return 0;
+}
+
+/* The IP that tcp listens on: BALLOT_SOCKET_IFNAME, else the local address of
+ * the route to the root. */
+static int listen_address(const struct sockaddr *root, uint32_t root_bytes,
+                          char text[HOST_BYTES * 2], char *why)
+{
+    const char *name = getenv("BALLOT_SOCKET_IFNAME");
+    char complete[ADDRESS_TEXT_BYTES];
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+    char *start = complete, *end;
+    int rc = bootstrap_local_address(name, root, root_bytes, &address,
+                                     &address_bytes, why);
+
+    if (rc < 0)
+        return rc;
+    bootstrap_format((struct sockaddr *)&address, address_bytes, complete);
+    end = strrchr(complete, ':');
+    if (end != NULL)
+        *end = '\0';
+    if (complete[0] == '[' && end != NULL && end[-1] == ']') {
+        start++;
+        end[-1] = '\0';
+    }
+    snprintf(text, HOST_BYTES * 2, "%s", start);
+    return 0;
+}
+
+int places_open(struct ballot_comm *comm, const struct sockaddr *root,
+                uint32_t root_bytes, struct places *ours, char *why)
+{
+    char interface[HOST_BYTES * 2];
+    struct endpoint_config config = {
+        .rank = comm->rank,
+        .ranks = comm->ranks,
+        .slots = lanes_slots(comm->settings.window),
+        .slot_bytes = comm->slot_bytes,
+        .credentials = &comm->credentials,
+        .interface = interface,
+        .why = comm->transport_why,
+    };
+    uint32_t want = comm->settings.transport;
+    int rc = listen_address(root, root_bytes, interface, why);
+
+    if (rc == 0)
+        rc = open_endpoint(comm, PLACE_SHM, &transport_shm, &config, ours, why);
+    if (rc == 0 && (want == WANT_AUTO || want == WANT_VERBS))
+        rc = open_verbs(comm, &config, ours, why);
+    if (rc == 0 && (want == WANT_AUTO || want == WANT_TCP))
+        rc = open_endpoint(comm, PLACE_TCP, &transport_tcp, &config, ours, why);
+    return rc;
+}
+
+/* ---- Links ---- */
+
+/* The best place that both have; only what was asked for, if something was. A
+ * rank reaches itself over shm. */
+static enum place choose_place(const struct ballot_comm *comm, uint32_t rank,
+                               bool local, bool devices)
+{
+    switch (comm->settings.transport) {
+    case WANT_SHM: return PLACE_SHM;
+    case WANT_VERBS: return rank == comm->rank ? PLACE_SHM : PLACE_VERBS;
+    case WANT_TCP: return rank == comm->rank ? PLACE_SHM : PLACE_TCP;
+    default: break;
+    }
+    if (local)
+        return PLACE_SHM;
+    return devices ? PLACE_VERBS : PLACE_TCP;
+}
+
+static int choose_places(struct ballot_comm *comm, const struct places *table,
+                         bool *wanted[ENDPOINTS_MAX], char *why)
+{
+    const struct address *ours = table[comm->rank].address;
+
+    for (uint32_t r = 0; r < comm->ranks; r++) {
+        const struct address *theirs = table[r].address;
+        bool local = shm_same_host(&ours[PLACE_SHM], &theirs[PLACE_SHM]);
+        bool devices = verbs_address_is_there(&ours[PLACE_VERBS]) &&
+                       verbs_address_is_there(&theirs[PLACE_VERBS]);
+
+        if (local)
+            comm->local_ranks++;
+        if (!local && r != comm->rank && comm->settings.transport == WANT_SHM) {
+            snprintf(why, ERROR_BYTES,
+                     "transport shm cannot reach rank %u on %s: it is another "
+                     "host, network namespace or user; choose another or leave "
+                     "BALLOT_TRANSPORT unset",
+                     r, table[r].host);
+            return -EHOSTUNREACH;
+        }
+        wanted[choose_place(comm, r, local, devices)][r] = true;
+    }
+    return 0;
+}
+
+static int connect_place(struct ballot_comm *comm, int place,
+                         const struct address *addresses, bool *wanted,
+                         uint64_t deadline_ns, char *why)
+{
+    const struct transport *transport = comm->transports[place];
+    struct rank_mask missing = {0};
+    char names[256];
+    int rc;
+
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        if (wanted[r])
+            comm->links[r] = (struct link){
+                .transport = transport,
+                .endpoint = comm->endpoints[place],
+                .peer = r,
+            };
+    comm->transport_why[0] = '\0';
+    rc = transport->connect(comm->endpoints[place], addresses, wanted,
+                            comm->epoch, deadline_ns);
+    if (rc == 0)
+        return 0;
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        if (wanted[r])
+            mask_set(&missing, r);
+    report_ranks(names, sizeof(names), &missing, comm->ranks, true);
+    if (comm->transport_why[0] == '\0')
+        snprintf(comm->transport_why, ERROR_BYTES, "%s", strerror(-rc));
+    snprintf(why, ERROR_BYTES, "no %s connection with: %.128s: %.300s",
+             transport->name, names, comm->transport_why);
+    return rc;
+}
+
+static int connect_places(struct ballot_comm *comm, const struct places *table,
+                          bool *wanted[ENDPOINTS_MAX], uint64_t deadline_ns,
+                          char *why)
+{
+    struct address *addresses = calloc(comm->ranks, sizeof(*addresses));
+    int rc = addresses == NULL ? -ENOMEM : 0;
+
+    for (int place = 0; place < ENDPOINTS_MAX && rc == 0; place++) {
+        bool any = false;
+
+        for (uint32_t r = 0; r < comm->ranks; r++) {
+            addresses[r] = table[r].address[place];
+            any |= wanted[place][r];
+        }
+        if (any)
+            rc = connect_place(comm, place, addresses, wanted[place],
+                               deadline_ns, why);
+    }
+    free(addresses);
+    return rc;
+}
+
+/* Closes the endpoint that nobody is reached through, and packs the list. */
+static void tidy_endpoints(struct ballot_comm *comm)
+{
+    int kept = 0;
+
+    for (int place = 0; place < ENDPOINTS_MAX; place++) {
+        bool used = false;
+
+        for (uint32_t r = 0; r < comm->ranks; r++)
+            used |= comm->endpoints[place] != NULL &&
+                    comm->links[r].endpoint == comm->endpoints[place];
+        if (!used) {
+            if (comm->endpoints[place] != NULL)
+                comm->transports[place]->close(comm->endpoints[place]);
+            continue;
+        }
+        comm->endpoints[kept] = comm->endpoints[place];
+        comm->transports[kept++] = comm->transports[place];
+    }
+    for (int place = 0; place < ENDPOINTS_MAX; place++) {
+        comm->descriptors[place] = -1;
+        if (place >= kept)
+            comm->endpoints[place] = NULL;
+    }
+    comm->endpoints_count = kept;
+}
+
+/* ---- The whole ---- */
+
+/* The ranks that are reached over `transport`. */
+static void describe_place(const struct ballot_comm *comm, int e)
+{
+    struct rank_mask ranks = {0};
+    char names[256], how[256] = "";
+
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        if (comm->links[r].transport == comm->transports[e])
+            mask_set(&ranks, r);
+    report_ranks(names, sizeof(names), &ranks, comm->ranks, true);
+    if (comm->transports[e] == &transport_shm)
+        snprintf(how, sizeof(how), "same host, namespace and user");
+    else if (comm->transports[e] == &transport_tcp)
+        snprintf(how, sizeof(how), "moves bytes with %s",
+                 tcp_engine_name(comm->endpoints[e]));
+    else
+        verbs_describe(comm->endpoints[e], how, sizeof(how));
+    report_debug(DEBUG_INFO, "rank %u of %u: %s with %s (%s)", comm->rank,
+                 comm->ranks, comm->transports[e]->name, names, how);
+}
+
+int places_connect(struct ballot_comm *comm, const struct places *table,
+                   uint64_t deadline_ns, char *why)
+{
+    bool *wanted[ENDPOINTS_MAX] = {NULL};
+    int rc = 0;
+
+    for (int place = 0; place < ENDPOINTS_MAX; place++) {
+        wanted[place] = calloc(comm->ranks, sizeof(bool));
+        if (wanted[place] == NULL)
+            rc = -ENOMEM;
+    }
+    if (rc == 0)
+        rc = choose_places(comm, table, wanted, why);
+    if (rc == 0)
+        rc = connect_places(comm, table, wanted, deadline_ns, why);
+    for (int place = 0; place < ENDPOINTS_MAX; place++)
+        free(wanted[place]);
+    if (rc != 0)
+        return rc;
+    tidy_endpoints(comm);
+    for (int e = 0; e < comm->endpoints_count; e++)
+        describe_place(comm, e);
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * places.h - the transports of a communicator, and through which of them each
+ * peer is reached.
+ */
+#ifndef BALLOT_COLLECTIVE_PLACES_H
+#define BALLOT_COLLECTIVE_PLACES_H
+
+#include "comm.h"
+
+/* Endpoints while joining, best first, and what settings.transport asks for. */
+enum place { PLACE_SHM, PLACE_VERBS, PLACE_TCP };
+enum { WANT_AUTO, WANT_SHM, WANT_TCP, WANT_VERBS };
+
+/* What a rank tells all others of its endpoints; zeros where it has none. */
+struct places {
+    char host[HOST_BYTES];
+    struct address address[ENDPOINTS_MAX];
+};
+
+/*
+ * Opens what may be needed, and fills ours->address. Without an RDMA device
+ * nothing is said unless verbs was asked for. `root` is where ranks meet.
+ */
+int places_open(struct ballot_comm *comm, const struct sockaddr *root,
+                uint32_t root_bytes, struct places *ours, char *why);
+
+/*
+ * Links every rank over the best transport that both have, closes endpoints
+ * that nobody is reached through, and says what was chosen at INFO. table is
+ * [ranks].
+ */
+int places_connect(struct ballot_comm *comm, const struct places *table,
+                   uint64_t deadline_ns, char *why);
+
+#endif
