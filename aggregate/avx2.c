@@ -34,41 +34,6 @@ ALWAYS uint32_t lanes_of(enum sign_type type)
     return type == TYPE_FLOAT32 ? 8 : type == TYPE_FLOAT64 ? 4 : 16;
 }
 
-/* Lanes are all ones where the value is < 0. */
-ALWAYS __m256i lanes_minus(enum sign_type type, __m256i bits)
-{
-    const __m256i ones = _mm256_set1_epi8(-1);
-
-    switch (type) {
-    case TYPE_FLOAT32:
-        return _mm256_cmpgt_epi32(_mm256_set1_epi32(-0x00800000),
-                                  _mm256_add_epi32(bits, ones));
-    case TYPE_FLOAT64:
-        return _mm256_cmpgt_epi64(_mm256_set1_epi64x(-(1ll << 52)),
-                                  _mm256_add_epi64(bits, ones));
-    case TYPE_FLOAT16:
-        return _mm256_cmpgt_epi16(_mm256_set1_epi16(-0x0400),
-                                  _mm256_add_epi16(bits, ones));
-    default:
-        return _mm256_cmpgt_epi16(_mm256_set1_epi16(-0x0080),
-                                  _mm256_add_epi16(bits, ones));
-    }
-}
-
-/* Lanes are all ones where the value is +0 or -0. */
-ALWAYS __m256i lanes_zero(enum sign_type type, __m256i bits)
-{
-    const __m256i zero = _mm256_setzero_si256();
-
-    switch (type) {
-    case TYPE_FLOAT32:
-        return _mm256_cmpeq_epi32(_mm256_slli_epi32(bits, 1), zero);
-    case TYPE_FLOAT64:
-        return _mm256_cmpeq_epi64(_mm256_slli_epi64(bits, 1), zero);
-    default: return _mm256_cmpeq_epi16(_mm256_slli_epi16(bits, 1), zero);
-    }
-}
-
 /* One bit for each of 32 lanes of all ones or zeros. */
 ALWAYS uint32_t half_word(enum sign_type type, const __m256i *lanes)
 {
@@ -444,6 +409,8 @@ const struct kernels kernels_avx2 = {
               [TYPE_FLOAT64] = apply_float64_avx2,
               [TYPE_SIGNS] = signs_apply},
     .signum = signum_avx2,
+    .feedback = feedback_avx2,
+    .feedback_scale = feedback_scale_avx2,
     .update = update_avx2,
 };
 

@@ -47,37 +47,6 @@ ALWAYS uint32_t lanes_of(enum sign_type type)
     return type == TYPE_FLOAT32 ? 16 : type == TYPE_FLOAT64 ? 8 : 32;
 }
 
-ALWAYS uint64_t lanes_minus(enum sign_type type, __m512i bits)
-{
-    const __m512i ones = _mm512_set1_epi8(-1);
-
-    switch (type) {
-    case TYPE_FLOAT32:
-        return _mm512_cmplt_epi32_mask(_mm512_add_epi32(bits, ones),
-                                       _mm512_set1_epi32(-0x00800000));
-    case TYPE_FLOAT64:
-        return _mm512_cmplt_epi64_mask(_mm512_add_epi64(bits, ones),
-                                       _mm512_set1_epi64(-(1ll << 52)));
-    case TYPE_FLOAT16:
-        return _mm512_cmplt_epi16_mask(_mm512_add_epi16(bits, ones),
-                                       _mm512_set1_epi16(-0x0400));
-    default:
-        return _mm512_cmplt_epi16_mask(_mm512_add_epi16(bits, ones),
-                                       _mm512_set1_epi16(-0x0080));
-    }
-}
-
-ALWAYS uint64_t lanes_marked(enum sign_type type, __m512i bits)
-{
-    switch (type) {
-    case TYPE_FLOAT32:
-        return _mm512_test_epi32_mask(bits, _mm512_set1_epi32(INT32_MAX));
-    case TYPE_FLOAT64:
-        return _mm512_test_epi64_mask(bits, _mm512_set1_epi64(INT64_MAX));
-    default: return _mm512_test_epi16_mask(bits, _mm512_set1_epi16(INT16_MAX));
-    }
-}
-
 ALWAYS void pack(enum sign_type type, uint64_t *restrict signs,
                  uint64_t *restrict marks, const void *restrict values,
                  size_t count)
@@ -478,6 +447,8 @@ const struct kernels kernels_avx512 = {
               [TYPE_FLOAT64] = apply_float64_avx512,
               [TYPE_SIGNS] = signs_apply},
     .signum = signum_avx512,
+    .feedback = feedback_avx512,
+    .feedback_scale = feedback_scale_avx512,
     .update = update_avx512,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * avx512.h - what the files of the AVX-512 table share: the slice, a line.
+ * avx512.h - what the files of the AVX-512 table share: the slice, a line, and
+ * what a register of values says.
  *
  * Compiled with their flags, so nobody else includes it.
  */
@@ -56,6 +57,42 @@ ALWAYS slice slice_carry(slice a, slice b, slice c)
 {
     return _mm512_ternarylogic_epi64(a, b, c, 0xe8);
 }
+
+/* A bit for each lane: whether the value is < 0, and whether it is not zero. */
+ALWAYS uint64_t lanes_minus(enum sign_type type, __m512i bits)
+{
+    const __m512i ones = _mm512_set1_epi8(-1);
+
+    switch (type) {
+    case TYPE_FLOAT32:
+        return _mm512_cmplt_epi32_mask(_mm512_add_epi32(bits, ones),
+                                       _mm512_set1_epi32(-0x00800000));
+    case TYPE_FLOAT64:
+        return _mm512_cmplt_epi64_mask(_mm512_add_epi64(bits, ones),
+                                       _mm512_set1_epi64(-(1ll << 52)));
+    case TYPE_FLOAT16:
+        return _mm512_cmplt_epi16_mask(_mm512_add_epi16(bits, ones),
+                                       _mm512_set1_epi16(-0x0400));
+    default:
+        return _mm512_cmplt_epi16_mask(_mm512_add_epi16(bits, ones),
+                                       _mm512_set1_epi16(-0x0080));
+    }
+}
+
+ALWAYS uint64_t lanes_marked(enum sign_type type, __m512i bits)
+{
+    switch (type) {
+    case TYPE_FLOAT32:
+        return _mm512_test_epi32_mask(bits, _mm512_set1_epi32(INT32_MAX));
+    case TYPE_FLOAT64:
+        return _mm512_test_epi64_mask(bits, _mm512_set1_epi64(INT64_MAX));
+    default: return _mm512_test_epi16_mask(bits, _mm512_set1_epi16(INT16_MAX));
+    }
+}
+
+/* avx512_feedback.c */
+feedback_fn feedback_avx512;
+feedback_scale_fn feedback_scale_avx512;
 
 /* avx512_compare.c: these run only where VPOPCNTDQ is there besides. */
 compare_fn compare_avx512;

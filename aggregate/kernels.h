@@ -30,6 +30,9 @@ enum {
      * output fits into a cache such stores take up to four times as long
      * (Zen 4). */
     FAR_BYTES = 32 << 20,
+    /* Coordinates that share a scale: gradient and error are read twice, so
+     * both stay in L2 (128 KiB). */
+    FEEDBACK_BLOCK = 16 << 10,
 };
 
 /* Element types of a caller's vector, in the order of enum ballot_type. */
@@ -210,6 +213,30 @@ typedef void signum_fn(uint64_t *restrict signs, uint64_t *restrict marks,
                        float beta, size_t count);
 
 /*
+ * The signs of a gradient and of what earlier signs have left of it. In float32
+ *   p = gradient[i] + error[i]
+ *   signs[], marks[] (or NULL)   those of p, as pack_fn and pack_marks_fn
+ *   error[i] = p - s             where s is -scale for a sign of 1, else +scale
+ * It is the bit that says what was sent, not p's own: for -0 they differ. With
+ * marks s is 0 where p is: it abstains. Where p - s is not finite error[i]
+ * becomes 0, for it would stay so, and its sign the same, for ever. `scale` is
+ * any float. Source: Karimireddy et al., "Error Feedback Fixes SignSGD and
+ * other Gradient Compression Schemes" (ICML 2019), Algorithm 1.
+ */
+typedef void feedback_fn(uint64_t *restrict signs, uint64_t *restrict marks,
+                         float *restrict error, const float *restrict gradient,
+                         float scale, size_t count);
+
+/*
+ * The mean of |gradient[i] + error[i]|, of those in `count` that are finite; 0
+ * if none is. The same bits everywhere: coordinates of the same i mod 64 are
+ * added in float32, first to last, then these 64 sums in float64, l and l + 32,
+ * l and l + 16, .. l and l + 1. Infinite if one of the 64 is.
+ */
+typedef float feedback_scale_fn(const float *error, const float *gradient,
+                                size_t count);
+
+/*
  * x[i] = x[i] - rate * (s + decay * x[i]), where s is +1, -1, or 0 where
  * `zeros` says so, computed as x - rate * (s + (decay * x)) in float32 without
  * contraction. Source: Bernstein et al. 2019, Algorithm 1, last line.
@@ -229,6 +256,8 @@ struct kernels {
     compare_fn *compare;
     apply_fn *apply[TYPES];
     signum_fn *signum;
+    feedback_fn *feedback;
+    feedback_scale_fn *feedback_scale;
     update_fn *update;
 };
 
@@ -244,6 +273,16 @@ extern const struct kernels *const kernels_all[];
  * for the fastest). NULL if no such name exists or it does not run here.
  */
 const struct kernels *kernels_pick(const char *name);
+
+/*
+ * As feedback_fn, each FEEDBACK_BLOCK coordinates from the first on with the
+ * scale that feedback_scale_fn gives for them; the last block may be short.
+ * Source: Zheng, Huang and Kwok, "Communication-Efficient Distributed Blockwise
+ * Momentum SGD with Error-Feedback" (NeurIPS 2019), the scale of a block.
+ */
+void feedback_blocks(const struct kernels *kernels, uint64_t *restrict signs,
+                     uint64_t *restrict marks, float *restrict error,
+                     const float *restrict gradient, size_t count);
 
 /*
  * ties[words] (as vote_fn gave them) are given to minus where a hash of seed,

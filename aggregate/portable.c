@@ -6,6 +6,7 @@
  * of them, and the vote as a ripple of half adders, one voter after the other.
  */
 #include "counting.h"
+#include "feedback.h"
 #include "signs.h"
 
 static void pack_float32_portable(uint64_t *restrict signs,
@@ -107,6 +108,14 @@ static void signum_portable(uint64_t *restrict signs, uint64_t *restrict marks,
 {
     momentum_from(0, momentum, gradient, beta, count);
     pack_from(TYPE_FLOAT32, 0, signs, marks, momentum, count);
+}
+
+static void feedback_portable(uint64_t *restrict signs,
+                              uint64_t *restrict marks, float *restrict error,
+                              const float *restrict gradient, float scale,
+                              size_t count)
+{
+    feedback_from(0, signs, marks, error, gradient, scale, count);
 }
 
 static void update_portable(float *restrict parameters,
@@ -374,5 +383,7 @@ const struct kernels kernels_portable = {
               [TYPE_FLOAT64] = apply_float64_portable,
               [TYPE_SIGNS] = signs_apply},
     .signum = signum_portable,
+    .feedback = feedback_portable,
+    .feedback_scale = feedback_mean_finite,
     .update = update_portable,
 };

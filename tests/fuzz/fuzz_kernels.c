@@ -311,6 +311,35 @@ static void check_signum(struct input *in, const struct kernels *k)
         same(k, "signum, marks", marks, wanted_marks, bytes);
 }
 
+static void check_feedback(struct input *in, const struct kernels *k)
+{
+    const uint32_t modes = take(in, 3);
+    const bool marked = modes & 1, blocks = modes & 2;
+    const size_t count = take(in, COUNT_MAX);
+    const size_t bytes = lines_for(count) * LINE_BYTES;
+    const float *gradient = area_values(in, TYPE_FLOAT32, count, take(in, 15));
+    float *wanted = area_values(in, TYPE_FLOAT32, count, 0);
+    float *error = area_values(in, TYPE_FLOAT32, count, take(in, 15));
+    uint64_t *signs = area(in, bytes), *wanted_signs = area(in, bytes);
+    uint64_t *marks = marked ? area(in, bytes) : NULL;
+    uint64_t *wanted_marks = marked ? area(in, bytes) : NULL;
+    float scale;
+
+    fill(in, &scale, sizeof(scale));
+    memcpy(error, wanted, count * sizeof(*error));
+    if (blocks) {
+        scale = naive_feedback_scale(error, gradient, count);
+        feedback_blocks(k, signs, marks, error, gradient, count);
+    } else {
+        k->feedback(signs, marks, error, gradient, scale, count);
+    }
+    naive_feedback(wanted_signs, wanted_marks, wanted, gradient, scale, count);
+    same(k, "feedback, error", error, wanted, count * sizeof(*error));
+    same(k, "feedback, signs", signs, wanted_signs, bytes);
+    if (marked)
+        same(k, "feedback, marks", marks, wanted_marks, bytes);
+}
+
 static void check_update(struct input *in, const struct kernels *k)
 {
     const bool zeroed = take(in, 1) != 0;
@@ -333,8 +362,8 @@ static void check_update(struct input *in, const struct kernels *k)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     static void (*const checks[])(struct input *, const struct kernels *) = {
-        check_pack,    check_apply,  check_vote,   check_count,
-        check_compare, check_signum, check_update,
+        check_pack,    check_apply,  check_vote,     check_count,
+        check_compare, check_signum, check_feedback, check_update,
     };
     const uint32_t kinds = sizeof(checks) / sizeof(checks[0]);
 

@@ -192,6 +192,48 @@ void naive_signum(uint64_t *signs, uint64_t *marks, float *momentum,
     naive_pack(TYPE_FLOAT32, signs, marks, momentum, count);
 }
 
+void naive_feedback(uint64_t *signs, uint64_t *marks, float *error,
+                    const float *gradient, float scale, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        error[i] = gradient[i] + error[i];
+    naive_pack(TYPE_FLOAT32, signs, marks, error, count);
+    for (size_t i = 0; i < count; i++) {
+        if (marks == NULL || bit_of(marks, i))
+            error[i] += bit_of(signs, i) ? scale : -scale;
+        if (!isfinite(error[i]))
+            error[i] = 0;
+    }
+}
+
+float naive_feedback_scale(const float *error, const float *gradient,
+                           size_t count)
+{
+    enum { LANES = 64 };
+    float lanes[LANES] = {0};
+    double sums[2 * LANES];
+    double finite = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const float p = gradient[i] + error[i];
+
+        lanes[i % LANES] += isfinite(p) ? fabsf(p) : 0;
+        finite += isfinite(p);
+    }
+    /* A tree: the sum of nodes n and n + 1 is node n / 2; leaf l is where the
+     * bits of l stand in the reverse order. */
+    for (int l = 0; l < LANES; l++) {
+        int leaf = 1;
+
+        for (int bit = 1; bit < LANES; bit *= 2)
+            leaf = 2 * leaf + ((l & bit) != 0);
+        sums[leaf] = (double)lanes[l];
+    }
+    for (int node = LANES - 1; node > 0; node--)
+        sums[node] = sums[2 * node] + sums[2 * node + 1];
+    return finite > 0 ? (float)(sums[1] / finite) : 0;
+}
+
 void naive_update(float *parameters, const uint64_t *signs,
                   const uint64_t *zeros, float rate, float decay, size_t count)
 {

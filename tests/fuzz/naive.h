@@ -22,6 +22,10 @@ void naive_vote(const struct vote *vote);
 void naive_compare(const struct compare *compare);
 void naive_signum(uint64_t *signs, uint64_t *marks, float *momentum,
                   const float *gradient, float beta, size_t count);
+void naive_feedback(uint64_t *signs, uint64_t *marks, float *error,
+                    const float *gradient, float scale, size_t count);
+float naive_feedback_scale(const float *error, const float *gradient,
+                           size_t count);
 void naive_update(float *parameters, const uint64_t *signs,
                   const uint64_t *zeros, float rate, float decay, size_t count);
 

@@ -64,6 +64,8 @@ static void test_tables_are_complete(void **state)
         assert_non_null(k->vote);
         assert_non_null(k->compare);
         assert_non_null(k->signum);
+        assert_non_null(k->feedback);
+        assert_non_null(k->feedback_scale);
         assert_non_null(k->update);
     }
 }
