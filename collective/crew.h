@@ -42,6 +42,10 @@ void crew_pack(struct crew *crew, const struct kernels *kernels,
 void crew_signum(struct crew *crew, const struct kernels *kernels,
                  uint64_t *signs, uint64_t *marks, float *momentum,
                  const float *gradient, float beta, size_t count);
+/* scale 0: as feedback_blocks(), in runs of whole blocks. */
+void crew_feedback(struct crew *crew, const struct kernels *kernels,
+                   uint64_t *signs, uint64_t *marks, float *error,
+                   const float *gradient, float scale, size_t count);
 void crew_apply(struct crew *crew, const struct kernels *kernels,
                 enum sign_type type, void *values, const uint64_t *signs,
                 const uint64_t *zeros, float scale, size_t count, bool far);

@@ -2,6 +2,8 @@
 /* crew_kernels.c - kernel calls, cut into runs of lines for a crew. */
 #include "crew.h"
 
+enum { BLOCK_LINES = FEEDBACK_BLOCK / LINE_COORDINATES };
+
 /* A line's coordinates in a vector of each type. */
 static const uint16_t line_bytes[TYPES] = {
     [TYPE_FLOAT32] = 4 * LINE_COORDINATES,
@@ -19,7 +21,7 @@ struct vector_call {
     const uint64_t *voted, *zeros; /* that are followed */
     const void *from;
     void *to;
-    float *momentum;
+    float *state; /* momentum or error */
     float scale, decay;
     size_t count;
     bool far;
@@ -78,7 +80,7 @@ static void signum_run(void *call, size_t first, size_t lines)
     const struct vector_call *c = call;
 
     c->kernels->signum(plane_at(c->signs, first), plane_at(c->marks, first),
-                       c->momentum + first * LINE_COORDINATES,
+                       c->state + first * LINE_COORDINATES,
                        (const float *)c->from + first * LINE_COORDINATES,
                        c->scale, count_of(c, first, lines));
 }
@@ -92,13 +94,58 @@ void crew_signum(struct crew *crew, const struct kernels *kernels,
         .signs = signs,
         .marks = marks,
         .from = gradient,
-        .momentum = momentum,
+        .state = momentum,
         .scale = beta,
         .count = count,
     };
 
     crew_run(crew, signum_run, &call, lines_for(count),
              3 * line_bytes[TYPE_FLOAT32]);
+}
+
+static void feedback_run(void *call, size_t first, size_t lines)
+{
+    const struct vector_call *c = call;
+
+    c->kernels->feedback(plane_at(c->signs, first), plane_at(c->marks, first),
+                         c->state + first * LINE_COORDINATES,
+                         (const float *)c->from + first * LINE_COORDINATES,
+                         c->scale, count_of(c, first, lines));
+}
+
+/* As feedback_run(), but what it counts are blocks. */
+static void feedback_blocks_run(void *call, size_t first, size_t blocks)
+{
+    const struct vector_call *c = call;
+    const size_t line = first * BLOCK_LINES;
+
+    feedback_blocks(c->kernels, plane_at(c->signs, line),
+                    plane_at(c->marks, line), c->state + first * FEEDBACK_BLOCK,
+                    (const float *)c->from + first * FEEDBACK_BLOCK,
+                    count_of(c, line, blocks * BLOCK_LINES));
+}
+
+void crew_feedback(struct crew *crew, const struct kernels *kernels,
+                   uint64_t *signs, uint64_t *marks, float *error,
+                   const float *gradient, float scale, size_t count)
+{
+    const size_t bytes = 3 * line_bytes[TYPE_FLOAT32];
+    struct vector_call call = {
+        .kernels = kernels,
+        .signs = signs,
+        .marks = marks,
+        .from = gradient,
+        .state = error,
+        .scale = scale,
+        .count = count,
+    };
+
+    if (scale != 0)
+        crew_run(crew, feedback_run, &call, lines_for(count), bytes);
+    else
+        crew_run(crew, feedback_blocks_run, &call,
+                 (count + FEEDBACK_BLOCK - 1) / FEEDBACK_BLOCK,
+                 BLOCK_LINES * bytes);
 }
 
 static void apply_run(void *call, size_t first, size_t lines)

@@ -19,8 +19,8 @@ struct voting {
     struct majority_call call;
     bool live;     /* its buffers may be used */
     bool far;      /* what it writes is larger than the caches */
-    bool updating; /* FUSED: all results are in */
-    uint64_t next; /* FUSED: first coordinate that is not updated */
+    bool updating; /* fused: all results are in */
+    uint64_t next; /* fused: first coordinate that is not updated */
     struct majority_end end;
 };
 
@@ -41,6 +41,11 @@ struct majority {
     size_t reserve_plane; /* bytes */
     struct majority_counts counts;
 };
+
+static bool is_fused(const struct majority_call *call)
+{
+    return call->kind == MAJORITY_SIGNUM || call->kind == MAJORITY_FEEDBACK;
+}
 
 static uint32_t planes_down(const struct majority *m)
 {
@@ -95,7 +100,7 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
     /* A fused step keeps its place until its last chunk is updated, which may
      * be long after the caster has forgotten the round. */
     v = &majority->rounds[caster_round(majority->caster) % ROUNDS_MAX];
-    if (v->live || (call->kind == MAJORITY_FUSED && majority->fused >= 0))
+    if (v->live || (is_fused(call) && majority->fused >= 0))
         return -EAGAIN;
     slot = caster_begin(majority->caster, &call->round, &number);
     if (slot < 0)
@@ -116,7 +121,7 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
         .least = UINT32_MAX,
     };
     memset(&v->end.every, 0xff, sizeof(v->end.every));
-    if (call->kind == MAJORITY_FUSED)
+    if (is_fused(call))
         majority->fused = slot;
     return 0;
 }
@@ -208,7 +213,7 @@ static void apply_signs(struct majority *m, struct voting *v,
 
     if (call->coordinates == 0)
         return;
-    if (v->call.kind == MAJORITY_FUSED) {
+    if (is_fused(&v->call)) {
         keep_fused(m, result->first, call->coordinates, payload);
         return;
     }
@@ -263,14 +268,20 @@ static void pack(struct majority *m, const struct voting *v,
     uint32_t count = call->coordinates;
     const void *send = element(v->call.send, call->type, put->first);
     uint64_t *marks = NULL;
+    float *state = NULL;
 
     if (count == 0)
         return;
     if (m->config.caster.shape.planes_up == 2)
         marks = signs + lines_for(count) * LINE_WORDS;
-    if (v->call.kind == MAJORITY_FUSED)
-        crew_signum(m->config.crew, k, signs, marks,
-                    v->call.momentum + put->first, send, v->call.beta, count);
+    if (is_fused(&v->call))
+        state = v->call.state + put->first;
+    if (v->call.kind == MAJORITY_SIGNUM)
+        crew_signum(m->config.crew, k, signs, marks, state, send, v->call.beta,
+                    count);
+    else if (v->call.kind == MAJORITY_FEEDBACK)
+        crew_feedback(m->config.crew, k, signs, marks, state, send,
+                      v->call.scale, count);
     else
         crew_pack(m->config.crew, k, call->type, signs, marks, send, count);
 }
@@ -378,7 +389,7 @@ bool majority_ended(struct majority *majority, struct majority_end *end)
         v->end.status = ended.status;
         v->end.timed_out = ended.timed_out;
         v->end.missing = ended.missing;
-        if (v->call.kind == MAJORITY_FUSED && ended.status == STATUS_OK) {
+        if (is_fused(&v->call) && ended.status == STATUS_OK) {
             v->updating = true;
             continue;
         }

@@ -24,18 +24,23 @@ struct majority_config {
 
 enum majority_kind {
     MAJORITY_REDUCE, /* recv = sign of the vote over send */
-    MAJORITY_FUSED,  /* Signum: momentum and pack; vote; decay and update */
-    MAJORITY_ENTRY,  /* no coordinates: all ranks called the same */
+    /* Fused steps: vote over the signs of a state that the gradient goes into
+     * when it is packed; then decay and update. */
+    MAJORITY_SIGNUM,
+    MAJORITY_FEEDBACK,
+    MAJORITY_ENTRY, /* no coordinates: all ranks called the same */
 };
 
 struct majority_call {
     enum majority_kind kind;
     struct caster_round round;
-    const void *send;        /* [count]; FUSED: the gradient, float32 */
-    void *recv;              /* [count]; FUSED: the parameters, float32 */
-    float *momentum;         /* FUSED: [count] */
-    float rate, beta, decay; /* FUSED */
-    void *context;           /* comes back in the end */
+    const void *send;  /* [count]; fused: the gradient, float32 */
+    void *recv;        /* [count]; fused: the parameters, float32 */
+    float *state;      /* SIGNUM: momentum, FEEDBACK: error; [count] */
+    float beta;        /* SIGNUM: of the momentum */
+    float scale;       /* FEEDBACK: of what is sent; 0: that of each block */
+    float rate, decay; /* fused: of the update */
+    void *context;     /* comes back in the end */
 };
 
 struct majority_end {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* request.c - the collectives that a user calls, and waiting for them. */
 #include <errno.h>
+#include <float.h>
 #include <string.h>
 
 #include "comm.h"
@@ -129,18 +130,22 @@ static int check_reserve(struct ballot_comm *comm, const char *name,
     return -EINVAL;
 }
 
-/* Coordinates of a chunk: all servers get some, none too little. */
-static uint32_t chunk_for(const struct ballot_comm *comm, size_t count)
+/* Coordinates of a chunk: all servers get some, none too little. They are whole
+ * units, if one fits. */
+static uint32_t chunk_for(const struct ballot_comm *comm, size_t count,
+                          uint32_t unit)
 {
+    uint32_t largest = comm->settings.chunk;
     size_t share = (count + (size_t)comm->servers * CHUNKS_PER_SERVER - 1) /
                    ((size_t)comm->servers * CHUNKS_PER_SERVER);
     size_t chunk;
 
     if (share < CHUNK_MIN_COORDINATES)
         share = CHUNK_MIN_COORDINATES;
-    chunk = lines_for(share) * LINE_COORDINATES;
-    return chunk < comm->settings.chunk ? (uint32_t)chunk
-                                        : comm->settings.chunk;
+    if (largest >= unit)
+        largest -= largest % unit;
+    chunk = (share + unit - 1) / unit * unit;
+    return chunk < largest ? (uint32_t)chunk : largest;
 }
 
 static struct caster_round entry_round(size_t count, enum ballot_type type,
@@ -155,12 +160,13 @@ static struct caster_round entry_round(size_t count, enum ballot_type type,
 }
 
 static struct caster_round vote_round(const struct ballot_comm *comm,
-                                      size_t count, enum ballot_type type)
+                                      size_t count, enum ballot_type type,
+                                      uint32_t unit)
 {
     struct caster_round round = entry_round(count, type, CALL_MAJORITY, 0);
 
     if (count > 0)
-        round.chunk_coordinates = chunk_for(comm, count);
+        round.chunk_coordinates = chunk_for(comm, count, unit);
     return round;
 }
 
@@ -187,7 +193,7 @@ static int majority(const void *send, void *recv, size_t count,
     r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
     r->name = "all_reduce";
     r->call.kind = count > 0 ? MAJORITY_REDUCE : MAJORITY_ENTRY;
-    r->call.round = vote_round(comm, count, type);
+    r->call.round = vote_round(comm, count, type, LINE_COORDINATES);
     r->call.send = send;
     r->call.recv = recv;
     return submit(r, request);
@@ -272,15 +278,32 @@ int ballot_barrier(struct ballot_comm *comm, struct ballot_request **request)
                   entry_round(0, BALLOT_FLOAT32, CALL_BARRIER, 0), request);
 }
 
-static int check_signum(struct ballot_comm *comm,
-                        const struct ballot_signum *signum)
+/* ---- Fused steps ---- */
+
+/* Completes and submits a call that has what sets its kind apart. */
+static int fused_step(struct ballot_comm *comm, const char *name,
+                      struct majority_call call, size_t count, uint32_t unit,
+                      struct ballot_request **request)
 {
-    if (signum != NULL && signum->rate > 0 && signum->momentum >= 0 &&
-        signum->momentum < 1 && signum->weight_decay >= 0)
-        return 0;
-    report_error(comm, "signum_step: rate > 0, momentum in [0, 1) and "
-                       "weight_decay >= 0 are needed");
-    return -EINVAL;
+    struct ballot_request *r;
+
+    if (check_call(comm, name, call.send, call.recv, count, BALLOT_FLOAT32) <
+            0 ||
+        check_call(comm, name, call.state, call.state, count, BALLOT_FLOAT32) <
+            0 ||
+        check_reserve(comm, name, count) < 0)
+        return -EINVAL;
+    r = take_request(comm);
+    if (r == NULL)
+        return -EAGAIN;
+    r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
+    r->name = name;
+    if (count == 0)
+        call.kind = MAJORITY_ENTRY;
+    call.round = vote_round(comm, count, BALLOT_FLOAT32, unit);
+    call.context = r;
+    r->call = call;
+    return submit(r, request);
 }
 
 int ballot_signum_step(float *parameters, float *momentum,
@@ -289,29 +312,51 @@ int ballot_signum_step(float *parameters, float *momentum,
                        struct ballot_comm *comm,
                        struct ballot_request **request)
 {
-    struct ballot_request *r;
-
     if (comm == NULL)
         return -EINVAL;
-    if (check_call(comm, "signum_step", gradient, parameters, count,
-                   BALLOT_FLOAT32) < 0 ||
-        check_call(comm, "signum_step", momentum, momentum, count,
-                   BALLOT_FLOAT32) < 0 ||
-        check_signum(comm, signum) < 0 ||
-        check_reserve(comm, "signum_step", count) < 0)
+    if (signum == NULL || !(signum->rate > 0) || !(signum->momentum >= 0) ||
+        !(signum->momentum < 1) || !(signum->weight_decay >= 0)) {
+        report_error(comm, "signum_step: rate > 0, momentum in [0, 1) and "
+                           "weight_decay >= 0 are needed");
         return -EINVAL;
-    r = take_request(comm);
-    if (r == NULL)
-        return -EAGAIN;
-    r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
-    r->name = "signum_step";
-    r->call.kind = count > 0 ? MAJORITY_FUSED : MAJORITY_ENTRY;
-    r->call.round = vote_round(comm, count, BALLOT_FLOAT32);
-    r->call.send = gradient;
-    r->call.recv = parameters;
-    r->call.momentum = momentum;
-    r->call.rate = signum->rate;
-    r->call.beta = signum->momentum;
-    r->call.decay = signum->weight_decay;
-    return submit(r, request);
+    }
+    return fused_step(comm, "signum_step",
+                      (struct majority_call){
+                          .kind = MAJORITY_SIGNUM,
+                          .send = gradient,
+                          .recv = parameters,
+                          .state = momentum,
+                          .beta = signum->momentum,
+                          .rate = signum->rate,
+                          .decay = signum->weight_decay,
+                      },
+                      count, LINE_COORDINATES, request);
+}
+
+int ballot_feedback_step(float *parameters, float *error, const float *gradient,
+                         size_t count, const struct ballot_feedback *feedback,
+                         struct ballot_comm *comm,
+                         struct ballot_request **request)
+{
+    if (comm == NULL)
+        return -EINVAL;
+    if (feedback == NULL || !(feedback->rate > 0) || !(feedback->scale >= 0) ||
+        !(feedback->scale <= FLT_MAX) || !(feedback->weight_decay >= 0)) {
+        report_error(comm, "feedback_step: rate > 0, a finite scale >= 0 and "
+                           "weight_decay >= 0 are needed");
+        return -EINVAL;
+    }
+    return fused_step(comm, "feedback_step",
+                      (struct majority_call){
+                          .kind = MAJORITY_FEEDBACK,
+                          .send = gradient,
+                          .recv = parameters,
+                          .state = error,
+                          .scale = feedback->scale,
+                          .rate = feedback->rate,
+                          .decay = feedback->weight_decay,
+                      },
+                      count,
+                      feedback->scale == 0 ? FEEDBACK_BLOCK : LINE_COORDINATES,
+                      request);
 }

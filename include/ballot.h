@@ -138,8 +138,8 @@ struct ballot_config {
     uint32_t kept_rounds;        /* results kept for late ranks; default 8
                                     [BALLOT_KEPT_ROUNDS] */
     size_t count_max;            /* largest count of a call where memory is
-                                    reserved (quorum, Signum); default
-                                    2^25 [BALLOT_COUNT_MAX] */
+                                    reserved (quorum, optimiser steps);
+                                    default 2^25 [BALLOT_COUNT_MAX] */
     bool same_voters;            /* fail a round whose chunks were not all
                                     decided by the same voters */
     uint32_t dissent;            /* 1: count for ballot_comm_dissent(),
@@ -276,6 +276,42 @@ BALLOT_API int ballot_signum_step(float *parameters, float *momentum,
                                   const struct ballot_signum *signum,
                                   struct ballot_comm *comm,
                                   struct ballot_request **request);
+
+/* Hyper-parameters of one step with error feedback. */
+struct ballot_feedback {
+    float rate;         /* eta > 0 */
+    float scale;        /* of what a sign stands for, > 0 and finite; 0: chosen
+                           for each block of coordinates at each rank */
+    float weight_decay; /* lambda >= 0, decoupled */
+};
+
+/*
+ * One optimiser step as ballot_signum_step(), with error feedback instead of
+ * momentum: what the signs of a rank leave of its gradients comes back to it.
+ *   p = gradient + error; vote on its signs;
+ *   error = p - sent, where sent is scale, or -scale where p < 0;
+ *   parameters = parameters - rate (sign(vote) + weight_decay parameters).
+ * Scale 0 takes the mean of |p| over blocks of 16384 coordinates, from
+ * coordinate 0 of the call on; where config.chunk is smaller, over each chunk.
+ * Scales stay at their rank: only signs are voted on, and what the majority
+ * takes from them does not come back.
+ *
+ * All arrays float32 [count], count <= config.count_max; the first error is
+ * zeros. It is updated when it is packed, so a failed round may have updated
+ * some of it; parameters are then as they were. An error that would not be
+ * finite becomes 0, as with a gradient that has a NaN, and what is not finite
+ * is left out of the mean. Where zeros abstain a p of zero sends nothing and
+ * its error is zero.
+ * Source: Karimireddy et al., "Error Feedback Fixes SignSGD and other Gradient
+ * Compression Schemes", ICML 2019, Algorithm 1; Zheng, Huang and Kwok,
+ * "Communication-Efficient Distributed Blockwise Momentum SGD with
+ * Error-Feedback", NeurIPS 2019, for the blocks.
+ */
+BALLOT_API int ballot_feedback_step(float *parameters, float *error,
+                                    const float *gradient, size_t count,
+                                    const struct ballot_feedback *feedback,
+                                    struct ballot_comm *comm,
+                                    struct ballot_request **request);
 
 /*
  * Waits until the collective is complete, frees the request and sets *request

@@ -23,7 +23,7 @@ flags="-std=c11 -D_GNU_SOURCE -ffp-contract=off -O1 -g -w -I. -Iinclude
 mutable="aggregate/caster.c aggregate/tally.c aggregate/decide.c
     collective/serve.c collective/ahead.c collective/majority.c"
 sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
-    collective/crew.c collective/crew_kernels.c
+    aggregate/feedback.c collective/crew.c collective/crew_kernels.c
     transport/memory.c transport/memory_node.c
     transport/sim.c transport/sim_network.c"
 export root work cc flags seeds more limit_s

@@ -137,14 +137,15 @@ static void make_call(struct cluster *cluster, struct member *m,
 
 static int begin(struct member *m, struct open_call *open)
 {
-    static const enum majority_kind kinds[] = {
-        [CALL_REDUCE] = MAJORITY_REDUCE,
-        [CALL_FUSED] = MAJORITY_FUSED,
-        [CALL_ENTRY] = MAJORITY_ENTRY,
+    /* From a state of zeros both steps vote on the gradient's signs. */
+    static const enum majority_kind kinds[][2] = {
+        [CALL_REDUCE] = {MAJORITY_REDUCE, MAJORITY_REDUCE},
+        [CALL_FUSED] = {MAJORITY_SIGNUM, MAJORITY_FEEDBACK},
+        [CALL_ENTRY] = {MAJORITY_ENTRY, MAJORITY_ENTRY},
     };
     const struct planned_call *call = &open->call;
     const struct majority_call majority = {
-        .kind = kinds[call->kind],
+        .kind = kinds[call->kind][open->round % 2],
         .round =
             {
                 .count = call->count,
@@ -156,7 +157,7 @@ static int begin(struct member *m, struct open_call *open)
             },
         .send = open->send,
         .recv = open->recv,
-        .momentum = open->momentum,
+        .state = open->momentum,
         .rate = 0.5f,
         .decay = 0.25f,
         .context = open,

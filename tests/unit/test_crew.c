@@ -207,6 +207,25 @@ static void test_pack_and_signum(void **state)
                         COUNT * sizeof(float));
 }
 
+static void test_feedback(void **state)
+{
+    static const float scales[] = {0.5f, 0};
+    struct rows *rows = *state;
+    struct crew *crews[] = {rows->crew, NULL};
+
+    for (int s = 0; s < 2; s++) {
+        for (int i = 0; i < 2; i++) {
+            memset(rows->momentum[i], 0, COUNT * sizeof(float));
+            crew_feedback(crews[i], rows->kernels, rows->signs[i],
+                          rows->marks[i], rows->momentum[i], rows->values,
+                          scales[s], COUNT);
+        }
+        assert_same_signs(rows);
+        assert_memory_equal(rows->momentum[0], rows->momentum[1],
+                            COUNT * sizeof(float));
+    }
+}
+
 static void test_apply_and_update(void **state)
 {
     struct rows *rows = *state;
@@ -263,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_no_crew_is_one_thread),
         cmocka_unit_test_setup_teardown(test_pack_and_signum, open_rows,
                                         close_rows),
+        cmocka_unit_test_setup_teardown(test_feedback, open_rows, close_rows),
         cmocka_unit_test_setup_teardown(test_apply_and_update, open_rows,
                                         close_rows),
         cmocka_unit_test_setup_teardown(test_vote, open_rows, close_rows),

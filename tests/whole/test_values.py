@@ -36,9 +36,19 @@ if not sanitized:
     run("signum", 9, "count=300007", "steps=5")
     for kernels in ("portable", "avx2"):
         run("values", 3, KERNELS=kernels)
+        run("feedback", 3, "steps=5", KERNELS=kernels)
     # Chunks of 1 MiB of signs, so that even votes are cut for the threads.
     run("values", 3, "first=0", "last=15", "large=1000003", THREADS=3,
         CHUNK=1 << 23)
     run("signum", 2, "count=3000007", "steps=3", THREADS=3, CHUNK=1 << 23)
+    run("feedback", 4)
+    run("feedback", 4, "scale=512")
+    # Chunks that are not whole blocks, until they are cut to them.
+    run("feedback", 9, "count=300007", "steps=5", CHUNK=40960)
+    run("feedback", 2, "count=3000007", "steps=3", THREADS=3, CHUNK=1 << 23)
+    run("feedback", 4, "abstain=1", ZERO="abstain")
 run("signum", 3, SERVERS="root", CHUNK=512)
+# Chunks that are less than a block.
+run("feedback", 3, "block=512", SERVERS="root", CHUNK=512)
+run("feedback", 3, "steps=3", "scale=512", CHUNK=512)
 done()

@@ -143,7 +143,7 @@ static const struct {
     {"requests", requests}, {"several", several},
     {"id", by_id},          {"values", values},
     {"sums", sums},         {"signum", signum},
-    {"dissent", dissent},
+    {"feedback", feedback}, {"dissent", dissent},
 };
 
 int main(int count, char **words)

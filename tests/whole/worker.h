@@ -54,5 +54,6 @@ int values(void);  /* every type and option against another computation */
 int dissent(void); /* what this rank has counted of it */
 int sums(void);
 int signum(void);
+int feedback(void);
 
 #endif

@@ -287,6 +287,7 @@ static void refuse_calls(struct ballot_comm *comm)
 {
     struct ballot_request *none = NULL;
     struct ballot_signum step = {.rate = 1.0f};
+    struct ballot_feedback feedback = {.rate = 1.0f};
     float x[4] = {0};
     bool done;
 
@@ -315,6 +316,16 @@ static void refuse_calls(struct ballot_comm *comm)
     step.momentum = 0;
     REFUSED(ballot_signum_step(x, NULL, x, 4, &step, comm, NULL));
     REFUSED(ballot_signum_step(x, x, x, (size_t)1 << 40, &step, comm, NULL));
+    REFUSED(ballot_feedback_step(x, x, x, 4, NULL, comm, NULL));
+    REFUSED(ballot_feedback_step(x, NULL, x, 4, &feedback, comm, NULL));
+    feedback.scale = -1;
+    REFUSED(ballot_feedback_step(x, x, x, 4, &feedback, comm, NULL));
+    feedback.scale = INFINITY;
+    REFUSED(ballot_feedback_step(x, x, x, 4, &feedback, comm, NULL));
+    feedback = (struct ballot_feedback){.scale = 1};
+    REFUSED(ballot_feedback_step(x, x, x, 4, &feedback, comm, NULL));
+    feedback = (struct ballot_feedback){.rate = 1, .weight_decay = NAN};
+    REFUSED(ballot_feedback_step(x, x, x, 4, &feedback, comm, NULL));
 #undef REFUSED
     expect_refused("all_reduce", ballot_all_reduce(x, x, 4, 0, 0, NULL, NULL),
                    NULL);

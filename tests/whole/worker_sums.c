@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker_sums.c - sum, average, broadcast and Signum against other loops. */
+/*
+ * worker_sums.c - sum, average, broadcast and optimiser steps against other
+ * loops.
+ */
 #include "worker.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,5 +191,120 @@ int signum(void)
     free(gradient);
     free(want);
     free(momenta);
+    return t.wrong != 0;
+}
+
+/* ---- Error feedback ---- */
+
+/* As gradient_of(), and now and then no number. */
+static float rough_gradient(int rank, uint64_t step, uint64_t i)
+{
+    switch (mix(i + step * 31 + (uint64_t)rank) % 5003) {
+    case 0: return NAN;
+    case 1: return INFINITY;
+    case 2: return -0.0f;
+    default: return gradient_of(rank, step, i);
+    }
+}
+
+/* The mean of |p| of those that are finite, in the order that is promised. */
+static float mean_size(const float *p, size_t count)
+{
+    enum { LANES = 64 };
+    float lanes[LANES] = {0};
+    double sums[LANES];
+    int finite = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(p[i])) {
+            lanes[i % LANES] += fabsf(p[i]);
+            finite++;
+        }
+    for (int l = 0; l < LANES; l++)
+        sums[l] = (double)lanes[l];
+    for (int left = LANES / 2; left > 0; left /= 2)
+        for (int l = 0; l < left; l++)
+            sums[l] += sums[l + left];
+    return finite > 0 ? (float)(sums[0] / finite) : 0.0f;
+}
+
+/* One rank casts its votes; p becomes what they leave of it. */
+static void cast(int *votes, float *p, size_t count, float scale)
+{
+    const size_t block = option("block", 16384);
+    const bool abstains = option("abstain", 0) != 0;
+    float size = scale;
+
+    for (size_t i = 0; i < count; i++) {
+        const bool minus = p[i] < 0, none = abstains && p[i] == 0;
+
+        if (scale == 0 && i % block == 0)
+            size = mean_size(p + i, count - i < block ? count - i : block);
+        votes[i] += none ? 0 : minus ? 1 : -1;
+        if (!none)
+            p[i] += minus ? size : -size;
+        if (!isfinite(p[i]))
+            p[i] = 0;
+    }
+}
+
+/* Steps of all ranks at once, as the comment of ballot_feedback_step() says. */
+static void feedback_expected(const struct tried *t,
+                              const struct ballot_feedback *step,
+                              uint64_t number, size_t count, float *parameters,
+                              float *errors, int *votes)
+{
+    memset(votes, 0, count * sizeof(*votes));
+    for (int r = 0; r < t->ranks; r++) {
+        float *error = errors + (size_t)r * count;
+
+        for (size_t i = 0; i < count; i++)
+            error[i] = rough_gradient(r, number, i) + error[i];
+        cast(votes, error, count, step->scale);
+    }
+    for (size_t i = 0; i < count; i++)
+        parameters[i] -= step->rate * ((votes[i] > 0 ? -1.0f : 1.0f) +
+                                       step->weight_decay * parameters[i]);
+}
+
+int feedback(void)
+{
+    const struct ballot_feedback step = {
+        .rate = 0.01f,
+        .scale = (float)option("scale", 0) / 1024,
+        .weight_decay = 0.125f,
+    };
+    size_t count = option("count", 70001);
+    struct tried t;
+    float *parameters, *error, *gradient, *want, *errors;
+    int *votes;
+
+    open_tried(&t, NULL);
+    parameters = need_memory(count * sizeof(float));
+    error = need_memory(count * sizeof(float));
+    gradient = need_memory(count * sizeof(float));
+    want = need_memory(count * sizeof(float));
+    errors = need_memory((size_t)t.ranks * count * sizeof(float));
+    votes = need_memory(count * sizeof(int));
+    for (uint64_t s = 0; s < option("steps", 20); s++) {
+        for (size_t i = 0; i < count; i++)
+            gradient[i] = rough_gradient(t.rank, s, i);
+        need(ballot_feedback_step(parameters, error, gradient, count, &step,
+                                  t.comm, NULL),
+             t.comm, "feedback_step");
+        feedback_expected(&t, &step, s, count, want, errors, votes);
+        t.wrong += memcmp(parameters, want, count * sizeof(float)) != 0;
+        t.wrong += memcmp(error, errors + (size_t)t.rank * count,
+                          count * sizeof(float)) != 0;
+        t.calls++;
+    }
+    t.digest = digest(0, parameters, count * sizeof(float));
+    close_tried(&t, "feedback");
+    free(parameters);
+    free(error);
+    free(gradient);
+    free(want);
+    free(errors);
+    free(votes);
     return t.wrong != 0;
 }
