@@ -82,6 +82,25 @@ static void run_two_passes(const struct bench_data *data)
     data->kernels->pack[TYPE_FLOAT32](data->signs, data->vector, data->count);
 }
 
+/* Error feedback as two passes: p, then its signs and what they leave. A piece
+ * of p stays in L1 between the two halves of the second. */
+static void run_feedback_passes(const struct bench_data *data)
+{
+    enum { PIECE = 4096 };
+    const size_t whole = data->count / LINE_COORDINATES * LINE_COORDINATES;
+
+    data->limits->add(data->vector, data->second, whole);
+    for (size_t first = 0; first < data->count; first += PIECE) {
+        const size_t left = data->count - first;
+        const size_t count = left < PIECE ? left : PIECE;
+        float *const p = data->vector + first;
+        uint64_t *const signs = data->signs + first / 64;
+
+        data->kernels->pack[TYPE_FLOAT32](signs, p, count);
+        data->kernels->update(p, signs, NULL, 0.01f, 0, count);
+    }
+}
+
 static void run_unpack_axpy(const struct bench_data *data)
 {
     const size_t whole = data->count / LINE_COORDINATES * LINE_COORDINATES;
@@ -98,5 +117,7 @@ const struct bench_work bench_decompress = {.name = "unpack_add_pack",
                                             .run = run_decompress};
 const struct bench_work bench_two_passes = {.name = "two_passes",
                                             .run = run_two_passes};
+const struct bench_work bench_feedback_passes = {.name = "feedback_passes",
+                                                 .run = run_feedback_passes};
 const struct bench_work bench_unpack_axpy = {.name = "unpack_axpy",
                                              .run = run_unpack_axpy};

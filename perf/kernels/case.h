@@ -28,7 +28,7 @@ enum bench_kind {
     BENCH_PACK,   /* values of any type, read */
     BENCH_UNPACK, /* floats, written */
     BENCH_UPDATE, /* floats, read and written */
-    BENCH_SIGNUM, /* momentum read and written, gradient read */
+    BENCH_SIGNUM, /* momentum or error read and written, gradient read */
 };
 
 struct bench_case {
@@ -57,7 +57,8 @@ struct bench_data {
     /* The others */
     size_t count;
     const void *values;    /* PACK: [count] of `type`, random bits */
-    float *vector;         /* [count]: output, parameters or momentum */
+    float *vector;         /* [count]: output, parameters, momentum,
+                              error */
     float *second;         /* [count]: gradient, or scratch; behind `vector`
                               where both are scratch */
     uint64_t *signs;       /* PACK, SIGNUM: output */

@@ -100,6 +100,18 @@ static void run_signum(const struct bench_data *data)
                           data->count);
 }
 
+static void run_feedback(const struct bench_data *data)
+{
+    data->kernels->feedback(data->signs, NULL, data->vector, data->second,
+                            0.01f, data->count);
+}
+
+static void run_feedback_blocks(const struct bench_data *data)
+{
+    feedback_blocks(data->kernels, data->signs, NULL, data->vector,
+                    data->second, data->count);
+}
+
 const struct bench_work bench_vote = {
     .name = "vote", .outcome = BENCH_MAJORITY, .run = run_vote};
 const struct bench_work bench_vote_general = {.name = "vote_general",
@@ -114,6 +126,10 @@ const struct bench_work bench_pack = {.name = "pack", .run = run_pack};
 const struct bench_work bench_unpack = {.name = "unpack", .run = run_unpack};
 const struct bench_work bench_update = {.name = "update", .run = run_update};
 const struct bench_work bench_signum = {.name = "signum", .run = run_signum};
+const struct bench_work bench_feedback = {.name = "feedback",
+                                          .run = run_feedback};
+const struct bench_work bench_feedback_blocks = {.name = "feedback_blocks",
+                                                 .run = run_feedback_blocks};
 
 /* ---- Limits ------------------------------------------------------------- */
 

@@ -16,6 +16,8 @@ extern const struct bench_work bench_pack;
 extern const struct bench_work bench_unpack;
 extern const struct bench_work bench_update;
 extern const struct bench_work bench_signum;
+extern const struct bench_work bench_feedback;        /* its scale is given */
+extern const struct bench_work bench_feedback_blocks; /* or each block's */
 
 /* Limits: ROWS */
 extern const struct bench_work bench_or;
@@ -34,7 +36,8 @@ extern const struct bench_work bench_counters8;  /* up to 255 voters */
 extern const struct bench_work bench_counters16; /* weighted */
 extern const struct bench_work bench_bit_loop;
 extern const struct bench_work bench_decompress;
-extern const struct bench_work bench_two_passes; /* momentum, then pack */
+extern const struct bench_work bench_two_passes;      /* momentum, then pack */
+extern const struct bench_work bench_feedback_passes; /* sum, then the rest */
 extern const struct bench_work bench_unpack_axpy;
 
 /* The vote of the AVX-512 kernels without the barrier behind each load. */
