@@ -27,6 +27,7 @@ struct pending {
     bool outstanding;
     bool reading;   /* its result arrived and is being used */
     bool forgotten; /* by a jump: its answer only frees the slot */
+    bool lands;     /* FLAG_LANDS was put */
 };
 
 /* The numbered puts to one server. */
@@ -270,6 +271,7 @@ void caster_put_done(struct caster *caster, uint64_t now_ns,
         .chunk = s->chunk,
         .round_slot = put->round_slot,
         .outstanding = true,
+        .lands = put->header.flags == FLAG_LANDS,
     };
     s->next++;
     s->chunk += caster->config.servers;
@@ -291,7 +293,8 @@ static bool awaited(struct caster *c, uint32_t server, uint32_t slot,
     p = &c->pending[(size_t)server * c->config.window + slot];
     if (!p->outstanding || p->reading || header->magic != HEADER_MAGIC ||
         header->epoch != c->config.epoch || header->kind != HEADER_RESULT ||
-        header->sequence != p->sequence || header->status >= STATUSES)
+        header->sequence != p->sequence || header->status >= STATUSES ||
+        (header->flags != 0 && (header->flags != FLAG_LANDS || !p->lands)))
         return false;
     if (header->status == STATUS_OK && !p->forgotten) {
         call = call_of(&c->rounds[p->round_slot], p->chunk);

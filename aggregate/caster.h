@@ -42,7 +42,8 @@ struct caster_put {
     uint32_t round_slot;  /* round mod ROUNDS_MAX: whose chunk it is */
     uint64_t first;       /* first coordinate */
     uint32_t bytes;       /* of the whole message */
-    struct header header; /* complete; FLAG_ABSTAIN: header line only */
+    struct header header; /* complete; FLAG_ABSTAIN: header line only. Who puts
+                             a vote may add FLAG_LANDS and what belongs to it */
 };
 
 struct caster_result {

@@ -31,6 +31,10 @@ enum header_kind {
 
 enum header_flag {
     FLAG_ABSTAIN = 1, /* a put that asks for the result without a vote */
+    /* A put: the signs of an OK result may be written into memory of the
+     * voter's that `mask` (its address) and `rank` (its key) name. A result:
+     * they were, and only what comes before them is in the slot. */
+    FLAG_LANDS = 2,
 };
 
 /* What a result says. */
@@ -68,9 +72,10 @@ struct header {
     uint8_t flags;
     uint8_t status;   /* results */
     uint8_t reserved; /* 0 */
-    uint32_t rank;    /* STATUS_DEAD: who */
+    uint32_t rank;    /* STATUS_DEAD: who; FLAG_LANDS, puts: the key */
     uint64_t mask;    /* results: voters counted, when ranks <= 64; GONE: first
-                         sequence of the next round, whose number is in call */
+                         sequence of the next round, whose number is in call;
+                         FLAG_LANDS, puts: the address */
 };
 
 _Static_assert(sizeof(struct call) == 32, "a call is half a line");
@@ -149,7 +154,7 @@ static inline uint32_t vote_bytes(const struct shape *shape,
     return LINE_BYTES * (1 + (abstain ? 0 : lines));
 }
 
-/* Bytes of a result, header line and mask lines included. */
+/* Bytes of a result in its slot, header line and mask lines included. */
 static inline uint32_t result_bytes(const struct shape *shape,
                                     const struct header *header)
 {
@@ -157,7 +162,7 @@ static inline uint32_t result_bytes(const struct shape *shape,
 
     if (header->status == STATUS_DIFFERS)
         lines += sizeof(struct difference) / LINE_BYTES;
-    if (header->status == STATUS_OK)
+    if (header->status == STATUS_OK && (header->flags & FLAG_LANDS) == 0)
         lines +=
             (uint32_t)lines_for(header->call.coordinates) * shape->planes_down;
     return LINE_BYTES * lines;

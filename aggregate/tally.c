@@ -88,10 +88,11 @@ void tally_queue_answer(struct tally *t, uint32_t voter, uint64_t sequence)
 static bool header_valid(const struct tally *t, uint32_t slot,
                          const struct header *h, uint32_t bytes)
 {
-    bool abstain = h->flags & FLAG_ABSTAIN;
+    bool abstain = h->flags == FLAG_ABSTAIN;
 
     return h->magic == HEADER_MAGIC && h->epoch == t->config.epoch &&
-           h->kind == HEADER_VOTE && (h->flags & ~FLAG_ABSTAIN) == 0 &&
+           h->kind == HEADER_VOTE &&
+           (h->flags == 0 || abstain || h->flags == FLAG_LANDS) &&
            h->sequence % t->config.window == slot &&
            h->call.chunk % t->config.servers == t->config.server &&
            h->call.coordinates <= t->config.shape.coordinates_max &&
@@ -145,7 +146,10 @@ enum tally_verdict tally_arrived(struct tally *tally, uint64_t now_ns,
         .used = true,
         .in = true,
         .queued = l->queued,
-        .abstain = header->flags & FLAG_ABSTAIN,
+        .abstain = header->flags == FLAG_ABSTAIN,
+        .lands = header->flags == FLAG_LANDS,
+        .landing_key = header->rank,
+        .landing_address = header->mask,
     };
     /* While base is counted its voters are fixed: who comes now is late. */
     if (sequence < tally->base ||
@@ -280,6 +284,9 @@ static void describe_answer(const struct tally *t, const struct answer *a,
         .voter = a->voter,
         .slot = a->slot,
         .kept = (uint32_t)(l->sequence % t->config.kept),
+        .lands = l->lands,
+        .landing_key = l->landing_key,
+        .landing_address = l->landing_address,
         .header =
             {
                 .magic = HEADER_MAGIC,

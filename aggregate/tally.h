@@ -50,6 +50,11 @@ struct tally_command {
     const struct rank_mask *mask; /* voters whose votes count; valid until the
                                      next call into the tally */
     struct difference difference; /* header.status is STATUS_DIFFERS */
+    /* RESULT: where the voter lets the signs land, if it has said so. Not to be
+     * trusted, except with the voter's own memory. */
+    bool lands;
+    uint32_t landing_key;
+    uint64_t landing_address;
 };
 
 /* -EINVAL if the configuration breaks a rule above, -ENOMEM. */

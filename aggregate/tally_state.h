@@ -13,6 +13,9 @@ struct landing {
     bool in;     /* waits for its answer */
     bool queued; /* its answer is in the queue, or put off */
     bool abstain;
+    bool lands; /* FLAG_LANDS, with this key and address */
+    uint32_t landing_key;
+    uint64_t landing_address;
 };
 
 struct voter {

@@ -125,6 +125,7 @@ static int open_voter(struct ballot_comm *comm)
         .crew = comm->crew,
         .links = comm->links,
         .local_ranks = comm->local_ranks,
+        .landing = s->quorum == 0,
         .fused_max = s->count_max,
     };
 
@@ -433,6 +434,7 @@ int ballot_comm_stats(const struct ballot_comm *comm,
         .dropped = served.dropped + voted.dropped + circled.dropped +
                    comm->control_dropped,
         .strangers = comm->strangers,
+        .direct_bytes = voted.direct_bytes,
     };
     for (int e = 0; e < comm->endpoints_count; e++) {
         struct endpoint_counts counts;

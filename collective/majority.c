@@ -250,8 +250,11 @@ static size_t apply_result(struct majority *m, uint64_t now_ns)
         note_voters(m, v, result, w->memory);
         v->end.rank = result->header.rank;
         if (result->header.status == STATUS_OK) {
-            apply_signs(m, v, result, payload);
             bytes = bytes_of(&result->header.call);
+            if (result->header.flags & FLAG_LANDS)
+                m->counts.direct_bytes += bytes - LINE_BYTES;
+            else
+                apply_signs(m, v, result, payload);
         }
     }
     caster_consumed(m->caster, now_ns, result);
@@ -286,21 +289,80 @@ static void pack(struct majority *m, const struct voting *v,
         crew_pack(m->config.crew, k, call->type, signs, marks, send, count);
 }
 
-/* False if the server's slot cannot be written now. */
-static bool put_chunk(struct majority *m, uint64_t now_ns,
+/*
+ * The whole lines of a chunk's packed signs in the caller's vector, or NULL if
+ * there is more to do than to carry them: the last line of a vector may not be
+ * whole, and other types have to be packed.
+ */
+static void *packed_lines(const struct majority *m, const struct voting *v,
+                          const struct caster_put *put, const void *vector)
+{
+    const struct call *call = &put->header.call;
+
+    if (v->call.kind != MAJORITY_REDUCE || element_bits[call->type] != 1 ||
+        call->coordinates == 0 || call->coordinates % LINE_COORDINATES != 0 ||
+        (put->header.flags & FLAG_ABSTAIN) ||
+        m->config.caster.shape.planes_up != 1 || planes_down(m) != 1)
+        return NULL;
+    return element(vector, call->type, put->first);
+}
+
+/* Where a failed call is the end of the communicator, a result can land in the
+ * caller's vector: otherwise it might come when the call is over. */
+static void offer_landing(const struct majority *m, const struct voting *v,
+                          const struct link *link, struct caster_put *put)
+{
+    void *lines = packed_lines(m, v, put, v->call.recv);
+    struct landing_place place;
+
+    if (lines == NULL || !m->config.landing ||
+        !link_offers(link, lines,
+                     lines_for(put->header.call.coordinates) * LINE_BYTES,
+                     &place))
+        return;
+    put->header.flags = FLAG_LANDS;
+    put->header.rank = place.key;
+    put->header.mask = place.address;
+}
+
+/* Sends a vote from the caller's memory, where that is enrolled. */
+static int put_packed(struct majority *m, const struct voting *v,
+                      const struct link *link, uint32_t slot,
                       const struct caster_put *put)
 {
+    const void *lines = packed_lines(m, v, put, v->call.send);
+    int rc;
+
+    if (lines == NULL || link->transport->put_from == NULL)
+        return -EFAULT;
+    rc = link->transport->put_from(link->endpoint, link->peer, slot, put->bytes,
+                                   lines, put->bytes - LINE_BYTES);
+    if (rc == 0)
+        m->counts.direct_bytes += put->bytes - LINE_BYTES;
+    return rc;
+}
+
+/* False if the server's slot cannot be written now. */
+static bool put_chunk(struct majority *m, uint64_t now_ns,
+                      struct caster_put *put)
+{
+    struct voting *v = &m->rounds[put->round_slot];
     const struct link *link = &m->config.links[put->server];
     uint32_t slot = lane_first(m->config.caster.window, LANE_VOTE) + put->slot;
     uint8_t *place = link_stage(link, slot);
+    int rc;
 
     if (place == NULL)
         return false;
+    offer_landing(m, v, link, put);
     memcpy(place, &put->header, LINE_BYTES);
-    if (!(put->header.flags & FLAG_ABSTAIN))
-        pack(m, &m->rounds[put->round_slot], put,
-             (uint64_t *)(void *)(place + LINE_BYTES));
-    if (link_put(link, slot, put->bytes) < 0)
+    rc = put_packed(m, v, link, slot, put);
+    if (rc == -EFAULT) {
+        if (!(put->header.flags & FLAG_ABSTAIN))
+            pack(m, v, put, (uint64_t *)(void *)(place + LINE_BYTES));
+        rc = link_put(link, slot, put->bytes);
+    }
+    if (rc < 0)
         return false;
     m->counts.puts++;
     m->counts.bytes_put += put->bytes;

@@ -18,6 +18,7 @@ struct majority_config {
     struct crew *crew;        /* the caller's, NULL: none */
     const struct link *links; /* [ranks], the caller's; server s is rank s */
     uint32_t local_ranks;     /* on this host: they share its caches */
+    bool landing;     /* results may come straight into the caller's memory */
     size_t fused_max; /* largest count of a fused step; its results wait in
                          fused_max / 8 bytes (twice with ties) */
 };
@@ -60,7 +61,8 @@ struct majority_end {
 struct majority_counts {
     uint64_t puts;
     uint64_t bytes_put;
-    uint64_t dropped; /* results that were not awaited */
+    uint64_t direct_bytes; /* from and into enrolled memory of the caller's */
+    uint64_t dropped;      /* results that were not awaited */
 };
 
 struct majority;

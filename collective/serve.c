@@ -297,6 +297,27 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     s->counts.votes_counted += vote.voters;
 }
 
+/* Puts what is staged; signs that come last go where the voter wants them. */
+static int put_result(const struct link *link, uint32_t slot, uint32_t bytes,
+                      const struct tally_command *command, uint32_t apart_bytes)
+{
+    const struct landing_place place = {.address = command->landing_address,
+                                        .key = command->landing_key};
+
+    if (apart_bytes == 0)
+        return link_put(link, slot, bytes);
+    return link->transport->put_to(link->endpoint, link->peer, slot, bytes,
+                                   apart_bytes, &place);
+}
+
+/* Whether signs go straight into the voter's own memory. */
+static bool lands(const struct link *link, const struct tally_command *command)
+{
+    return command->lands && command->header.status == STATUS_OK &&
+           command->header.call.coordinates > 0 &&
+           link->transport->put_to != NULL;
+}
+
 /*
  * False if the voter's result slot cannot be written yet: that it has taken the
  * result before from there may reach us sooner than the network's word that it
@@ -307,14 +328,18 @@ static bool write_result(struct serve *s, const struct tally_command *command)
     const struct tally_config *t = &s->config.tally;
     const struct link *link = &s->config.links[command->voter];
     uint32_t slot = lane_first(t->window, LANE_RESULT) + command->slot;
-    uint32_t bytes = result_bytes(&t->shape, &command->header);
+    struct header header = command->header;
+    uint32_t all_bytes = result_bytes(&t->shape, &header), bytes;
     uint32_t masks = mask_lines(t->shape.ranks) * LINE_BYTES;
     uint8_t *place = link_stage(link, slot);
     const void *payload = NULL;
 
     if (place == NULL)
         return link->lost;
-    memcpy(place, &command->header, LINE_BYTES);
+    if (lands(link, command))
+        header.flags = FLAG_LANDS;
+    bytes = result_bytes(&t->shape, &header);
+    memcpy(place, &header, LINE_BYTES);
     place += LINE_BYTES;
     if (masks > 0 && command->mask != NULL)
         memcpy(place, command->mask->words,
@@ -327,10 +352,10 @@ static bool write_result(struct serve *s, const struct tally_command *command)
     else if (command->header.status == STATUS_DIFFERS)
         payload = &command->difference;
     if (payload != NULL)
-        memcpy(place, payload, bytes - LINE_BYTES - masks);
-    if (link_put(link, slot, bytes) == 0) {
+        memcpy(place, payload, all_bytes - LINE_BYTES - masks);
+    if (put_result(link, slot, bytes, command, all_bytes - bytes) == 0) {
         s->counts.puts++;
-        s->counts.bytes_put += bytes;
+        s->counts.bytes_put += all_bytes;
     }
     return true;
 }

@@ -325,6 +325,32 @@ BALLOT_API int ballot_wait(struct ballot_request **request);
  */
 BALLOT_API int ballot_test(struct ballot_request **request, bool *done);
 
+/* ---- Memory ------------------------------------------------------------- */
+
+/*
+ * Lets RDMA devices use memory[bytes] of the caller's directly, until
+ * ballot_mem_deregister(), which takes its first address: packed signs
+ * (BALLOT_SIGNS) that lie in it are sent from there without being copied, and
+ * where it is `writable` results land there. All but the last chunk of a
+ * vector, and only without abstaining zeros; results only without a quorum.
+ * Where no rank is reached through such a device this does nothing and
+ * succeeds. The memory stays the caller's; it is locked, once for each rank
+ * that is reached so.
+ *
+ * As long as it is registered the ranks that count may write into writable
+ * memory at any time; so after a call has failed, deregister it before it is
+ * used for something else.
+ *
+ *   -ENOMEM  no more memory may be locked (ulimit -l)
+ *   -ENOSPC  more than 64 pieces
+ *   -ENOENT  (deregister) this address was not registered
+ *   -EBUSY   (deregister) a rank did not acknowledge what was sent from it
+ *            within the timeout: it stays registered
+ */
+BALLOT_API int ballot_mem_register(struct ballot_comm *comm, void *memory,
+                                   size_t bytes, bool writable);
+BALLOT_API int ballot_mem_deregister(struct ballot_comm *comm, void *memory);
+
 /* ---- What happened ------------------------------------------------------ */
 
 /* The last majority round that this rank completed. */
@@ -350,6 +376,8 @@ struct ballot_stats {
     uint64_t votes_late;    /* arrived after their chunk was decided */
     uint64_t dropped;       /* malformed, stale or repeated messages */
     uint64_t strangers;     /* connections that did not prove the key */
+    uint64_t direct_bytes;  /* signs sent from, or landed in, memory that
+                               ballot_mem_register() was given */
     uint64_t copied_bytes;  /* copied by transports between staging and slot:
                                over verbs only messages of up to 256 bytes */
 };

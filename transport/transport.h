@@ -70,6 +70,12 @@ struct endpoint_counts {
                               verbs sent within a work request */
 };
 
+/* Memory of a peer's, as the peer has named it. */
+struct landing_place {
+    uint64_t address;
+    uint32_t key;
+};
+
 struct transport {
     const char *name;
 
@@ -121,6 +127,39 @@ struct transport {
     /* Cuts the link to one peer; no event follows. */
     void (*drop)(struct endpoint *endpoint, uint32_t peer);
     void (*counts)(struct endpoint *endpoint, struct endpoint_counts *counts);
+
+    /* ---- Memory of the caller's; all NULL where there is no such thing. ----
+     */
+
+    /*
+     * Lets the device read `memory` and, with `writable`, the peers write it,
+     * until withdraw(), which takes its first address. Peers that break the
+     * rules can write such memory at any time. Control path.
+     *   -ENOSPC  too many; -ENOMEM the system lets no more memory be locked
+     *   -EBUSY   (withdraw) some put has not left yet: poll, and try again
+     *   -ENOENT  (withdraw) there is no such memory
+     */
+    int (*enrol)(struct endpoint *endpoint, void *memory, size_t bytes,
+                 bool writable);
+    int (*withdraw)(struct endpoint *endpoint, const void *memory);
+    /*
+     * put(), where the last memory_bytes of the slot's `bytes` are not staged
+     * but come from enrolled memory, which must not change until they have
+     * arrived. -EFAULT: it is not enrolled.
+     */
+    int (*put_from)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                    uint32_t bytes, const void *memory, uint32_t memory_bytes);
+    /* Names enrolled, writable memory for the peer's put_to(). */
+    bool (*offers)(struct endpoint *endpoint, uint32_t peer, void *memory,
+                   size_t bytes, struct landing_place *place);
+    /*
+     * put() of `bytes`, after another apart_bytes, which are staged behind
+     * them, have been written to a place that the peer has named. A wrong place
+     * costs the link to that peer.
+     */
+    int (*put_to)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                  uint32_t bytes, uint32_t apart_bytes,
+                  const struct landing_place *place);
 };
 
 /* Each is the only symbol that its file exports. shm also links a rank with
@@ -141,6 +180,15 @@ static inline void *link_stage(const struct link *link, uint32_t slot)
     if (link->lost || link->transport == NULL)
         return NULL;
     return link->transport->stage(link->endpoint, link->peer, slot);
+}
+
+/* False: the device knows no such memory, or is none. */
+static inline bool link_offers(const struct link *link, void *memory,
+                               size_t bytes, struct landing_place *place)
+{
+    return link->transport->offers != NULL &&
+           link->transport->offers(link->endpoint, link->peer, memory, bytes,
+                                   place);
 }
 
 static inline int link_put(const struct link *link, uint32_t slot,

@@ -57,9 +57,9 @@ static void size_queues(struct endpoint *endpoint)
     uint32_t stripes = endpoint->settings.stripes;
     uint32_t slots = (endpoint->config.slots + stripes - 1) / stripes;
 
-    /* Each slot once, and small ones once more that have arrived before we
-     * know it. */
-    endpoint->send_depth = power_of_two(slots + SEND_BATCH);
+    /* Each slot once, with two writes, and small ones once more that have
+     * arrived before we know it. */
+    endpoint->send_depth = power_of_two(2 * slots + SEND_BATCH);
     endpoint->receive_depth = slots + RECEIVE_BATCH;
     endpoint->arrivals = power_of_two(stripes * endpoint->receive_depth);
 }
@@ -70,6 +70,7 @@ static void verbs_close(struct endpoint *endpoint)
         return;
     for (uint32_t i = 0; i < endpoint->peers_count; i++)
         verbs_link_cut(endpoint, endpoint->links[endpoint->peers[i]]);
+    verbs_memory_close(endpoint);
     for (uint32_t i = 0; i < endpoint->peers_count; i++)
         verbs_link_free(endpoint, endpoint->links[endpoint->peers[i]]);
     if (endpoint->channel != NULL)
@@ -180,24 +181,77 @@ static void *verbs_stage(struct endpoint *endpoint, uint32_t peer,
     return link->staging + (size_t)slot * endpoint->config.slot_bytes;
 }
 
-static int verbs_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
-                     uint32_t bytes)
+static int enqueue(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                   const struct verbs_put *put)
 {
     struct verbs_link *link = link_up(endpoint, peer);
+    uint64_t bytes = (uint64_t)put->bytes + put->to_bytes;
 
-    if (slot >= endpoint->config.slots || bytes < 64 || bytes % 64 != 0 ||
-        bytes > endpoint->config.slot_bytes)
+    if (slot >= endpoint->config.slots || put->bytes < 64 ||
+        put->bytes % 64 != 0 || bytes > endpoint->config.slot_bytes)
         return -EINVAL;
     if (link == NULL)
         return -ENOTCONN;
     if (link->puts[slot].leaving)
         return -EBUSY;
-    verbs_enqueue(endpoint, link, slot, bytes);
+    verbs_enqueue(endpoint, link, slot, put);
     if (bytes <= link->inline_bytes)
         verbs_post(endpoint, link);
     else
         verbs_ready(endpoint, link);
     return 0;
+}
+
+static int verbs_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                     uint32_t bytes)
+{
+    return enqueue(endpoint, peer, slot, &(struct verbs_put){.bytes = bytes});
+}
+
+static int verbs_put_from(struct endpoint *endpoint, uint32_t peer,
+                          uint32_t slot, uint32_t bytes, const void *memory,
+                          uint32_t memory_bytes)
+{
+    const struct verbs_link *link = link_up(endpoint, peer);
+    const struct ibv_mr *key;
+
+    if (link == NULL)
+        return -ENOTCONN;
+    if (memory_bytes == 0 || memory_bytes >= bytes)
+        return -EINVAL;
+    key = verbs_find(endpoint, link, memory, memory_bytes, false);
+    if (key == NULL)
+        return -EFAULT;
+    return enqueue(endpoint, peer, slot,
+                   &(struct verbs_put){.bytes = bytes,
+                                       .from_bytes = memory_bytes,
+                                       .from_key = key->lkey,
+                                       .from = (uintptr_t)memory});
+}
+
+static int verbs_put_to(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                        uint32_t bytes, uint32_t apart_bytes,
+                        const struct landing_place *place)
+{
+    return enqueue(endpoint, peer, slot,
+                   &(struct verbs_put){.bytes = bytes,
+                                       .to_bytes = apart_bytes,
+                                       .to_key = place->key,
+                                       .to = place->address});
+}
+
+static bool verbs_offers(struct endpoint *endpoint, uint32_t peer, void *memory,
+                         size_t bytes, struct landing_place *place)
+{
+    const struct verbs_link *link = link_up(endpoint, peer);
+    const struct ibv_mr *key =
+        link == NULL ? NULL : verbs_find(endpoint, link, memory, bytes, true);
+
+    if (key == NULL)
+        return false;
+    *place =
+        (struct landing_place){.address = (uintptr_t)memory, .key = key->rkey};
+    return true;
 }
 
 void verbs_ready(struct endpoint *endpoint, struct verbs_link *link)
@@ -325,4 +379,9 @@ const struct transport transport_verbs = {
     .busy = verbs_busy,
     .drop = verbs_drop,
     .counts = verbs_counts,
+    .enrol = verbs_enrol,
+    .withdraw = verbs_withdraw,
+    .put_from = verbs_put_from,
+    .offers = verbs_offers,
+    .put_to = verbs_put_to,
 };

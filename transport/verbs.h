@@ -30,6 +30,7 @@
 
 enum {
     VERBS_SLOTS_MAX = 1 << 14, /* numbers of 16 bits tell laps apart */
+    VERBS_REGIONS_MAX = 64,    /* of the caller's memory */
     INLINE_BYTES = 256,        /* puts up to this size are copied into the work
                                   request, where the device can do it */
     SEND_BATCH = 16,           /* puts posted by one call; the last completes
@@ -37,7 +38,31 @@ enum {
     RECEIVE_BATCH = 16,        /* receives posted again at once */
 };
 
-enum { NO_SLOT = UINT16_MAX };
+/* What a work request carries that keeps no slot busy: a put that was copied,
+ * or none. */
+enum { NO_SLOT = UINT16_MAX, NO_PUT = UINT16_MAX - 1 };
+
+/* What a wr_id says, which comes back unchanged, also with a failure. */
+struct verbs_work {
+    uint32_t peer;
+    bool sent; /* else a receive */
+    uint8_t stripe;
+    uint16_t index; /* of what was sent: the stripe's work requests before it */
+};
+
+static inline uint64_t verbs_work_pack(struct verbs_work work)
+{
+    return (uint64_t)work.peer << 32 | (uint64_t)work.sent << 24 |
+           (uint64_t)work.stripe << 16 | work.index;
+}
+
+static inline struct verbs_work verbs_work_unpack(uint64_t id)
+{
+    return (struct verbs_work){.peer = (uint32_t)(id >> 32),
+                               .sent = (id >> 24 & 1) != 0,
+                               .stripe = (uint8_t)(id >> 16),
+                               .index = (uint16_t)id};
+}
 
 /* One queue pair of a link. */
 struct verbs_stripe {
@@ -45,7 +70,7 @@ struct verbs_stripe {
     uint16_t *waiting; /* ring of [slots], to be posted */
     uint32_t waiting_first, waiting_count;
     uint16_t *carried;     /* ring of [send_depth]: the slot that each work
-                              request keeps busy, or NO_SLOT */
+                              request keeps busy, NO_SLOT or NO_PUT */
     uint32_t posted, done; /* work requests since ever; both wrap */
     uint32_t spent;        /* receives to be posted again */
 };
@@ -58,9 +83,27 @@ struct verbs_arrival {
 };
 
 struct verbs_put {
-    uint32_t bytes;
+    uint32_t bytes; /* in the slot */
     uint16_t number;
     bool leaving;
+    /* The last bytes of those may stand in registered memory of the caller's
+     * instead of staging. */
+    uint32_t from_bytes;
+    uint32_t from_key;
+    uint64_t from;
+    /* What is staged behind the slot's bytes may go to memory that the peer has
+     * named, before them. */
+    uint32_t to_bytes;
+    uint32_t to_key;
+    uint64_t to;
+};
+
+/* Memory of the caller's that every link can use. */
+struct verbs_region {
+    uint8_t *memory;
+    size_t bytes;
+    bool writable;        /* by peers, too */
+    struct ibv_mr **keys; /* [ranks]; NULL where there is no link */
 };
 
 struct verbs_link {
@@ -108,6 +151,9 @@ struct endpoint {
     uint32_t send_depth;      /* of a stripe, a power of two */
     uint32_t receive_depth;   /* of a stripe */
     uint32_t arrivals;        /* a power of two */
+
+    struct verbs_region regions[VERBS_REGIONS_MAX];
+    uint32_t regions_count;
 
     struct verbs_link **links; /* [ranks], NULL where there is none */
     uint32_t *peers;           /* [peers_count] that have ever had a link */
@@ -185,15 +231,38 @@ int verbs_links_exchange(struct endpoint *endpoint,
                          const struct verbs_route *routes,
                          uint64_t deadline_ns);
 
+/* ---- verbs_memory.c ---- */
+
+/* Both as in struct transport. */
+int verbs_enrol(struct endpoint *endpoint, void *memory, size_t bytes,
+                bool writable);
+int verbs_withdraw(struct endpoint *endpoint, const void *memory);
+/* The key for a link of memory that lies in a region, or NULL. */
+const struct ibv_mr *verbs_find(const struct endpoint *endpoint,
+                                const struct verbs_link *link,
+                                const void *memory, size_t bytes,
+                                bool writable);
+void verbs_memory_close(struct endpoint *endpoint);
+
+/* ---- verbs_send.c ---- */
+
+static inline uint32_t verbs_stripe_of(const struct endpoint *endpoint,
+                                       uint32_t slot)
+{
+    return slot % endpoint->settings.stripes;
+}
+
+/* Gives the put its number and its place among those that wait. */
+void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
+                   uint32_t slot, const struct verbs_put *put);
+/* Posts what waits, as far as there is room. */
+void verbs_post(struct endpoint *endpoint, struct verbs_link *link);
+
 /* ---- verbs_queue.c ---- */
 
 /* The first receives of a new queue pair, or those that were spent. */
 int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
                         uint32_t count);
-void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
-                   uint32_t slot, uint32_t bytes);
-/* Posts what waits, as far as there is room. */
-void verbs_post(struct endpoint *endpoint, struct verbs_link *link);
 /* Takes what has completed, up to a bound; true if that was all. */
 bool verbs_collect(struct endpoint *endpoint);
 /* The next arrival in order, as *event. */

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verbs_queue.c - puts to work requests, completions to arrivals.
- *
- * Large puts are posted together, at the next poll; only the last of a batch
- * completes with a sign of it, for a queue pair works in order. A small one is
- * posted at once and copied into the work request, so that its staging is free
- * again.
+ * verbs_queue.c - completions to arrivals.
  *
  * Receives have no memory: a write lands where it was aimed, and its immediate
  * data takes a receive. There are as many as an honest peer can need, and they
@@ -25,36 +20,6 @@ enum {
     COLLECT_AT_ONCE = 16,
 };
 
-/* What a wr_id says, which comes back unchanged, also with a failure. */
-struct work {
-    uint32_t peer;
-    bool sent; /* else a receive */
-    uint8_t stripe;
-    uint16_t index; /* of what was sent: the stripe's work requests before it */
-};
-
-static uint64_t pack_work(struct work work)
-{
-    return (uint64_t)work.peer << 32 | (uint64_t)work.sent << 24 |
-           (uint64_t)work.stripe << 16 | work.index;
-}
-
-static struct work unpack_work(uint64_t id)
-{
-    return (struct work){.peer = (uint32_t)(id >> 32),
-                         .sent = (id >> 24 & 1) != 0,
-                         .stripe = (uint8_t)(id >> 16),
-                         .index = (uint16_t)id};
-}
-
-/* ---- Posting ---- */
-
-struct batch {
-    struct ibv_send_wr writes[SEND_BATCH];
-    struct ibv_sge pieces[SEND_BATCH];
-    uint32_t slots[SEND_BATCH];
-};
-
 int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
                         uint32_t count)
 {
@@ -67,8 +32,8 @@ int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
 
         for (uint32_t i = 0; i < batch; i++)
             receives[i] = (struct ibv_recv_wr){
-                .wr_id = pack_work((struct work){.peer = link->peer,
-                                                 .stripe = (uint8_t)stripe}),
+                .wr_id = verbs_work_pack((struct verbs_work){
+                    .peer = link->peer, .stripe = (uint8_t)stripe}),
                 .next = i + 1 < batch ? &receives[i + 1] : NULL,
             };
         rc = ibv_post_recv(link->stripes[stripe].pair, receives, &bad);
@@ -78,147 +43,6 @@ int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
     }
     return 0;
 }
-
-static uint32_t stripe_of(const struct endpoint *endpoint, uint32_t slot)
-{
-    return slot % endpoint->settings.stripes;
-}
-
-static bool has_room(const struct endpoint *endpoint,
-                     const struct verbs_stripe *stripe, uint32_t more)
-{
-    return stripe->posted - stripe->done + more <= endpoint->send_depth;
-}
-
-/* The work request number `index` of the slot's stripe. */
-static void fill_write(const struct endpoint *endpoint,
-                       const struct verbs_link *link, uint32_t slot,
-                       uint32_t index, struct ibv_send_wr *write,
-                       struct ibv_sge *piece)
-{
-    const struct verbs_put *put = &link->puts[slot];
-    size_t at = (size_t)slot * endpoint->config.slot_bytes;
-
-    *piece = (struct ibv_sge){
-        .addr = (uintptr_t)(link->staging + at),
-        .length = put->bytes,
-        .lkey = link->staging_key->lkey,
-    };
-    *write = (struct ibv_send_wr){
-        .wr_id = pack_work(
-            (struct work){.peer = link->peer,
-                          .sent = true,
-                          .stripe = (uint8_t)stripe_of(endpoint, slot),
-                          .index = (uint16_t)index}),
-        .sg_list = piece,
-        .num_sge = 1,
-        .opcode = IBV_WR_RDMA_WRITE_WITH_IMM,
-        .imm_data = htonl((uint32_t)put->number << 16 | slot),
-        .wr.rdma = {.remote_addr = link->remote + at,
-                    .rkey = link->remote_keys[slot]},
-    };
-    if (put->bytes <= link->inline_bytes)
-        write->send_flags |= IBV_SEND_INLINE;
-}
-
-/* Takes the next put off the stripe's waiting ones. */
-static uint32_t take_waiting(const struct endpoint *endpoint,
-                             struct verbs_stripe *stripe)
-{
-    uint32_t slot = stripe->waiting[stripe->waiting_first];
-
-    stripe->waiting_first =
-        (stripe->waiting_first + 1) % endpoint->config.slots;
-    stripe->waiting_count--;
-    return slot;
-}
-
-static void note_posted(struct endpoint *endpoint, struct verbs_link *link,
-                        struct verbs_stripe *stripe, uint32_t slot,
-                        const struct ibv_send_wr *write)
-{
-    bool copied = (write->send_flags & IBV_SEND_INLINE) != 0;
-
-    if (copied) {
-        link->puts[slot].leaving = false;
-        endpoint->counts.copied_bytes += link->puts[slot].bytes;
-    }
-    stripe->carried[stripe->posted % endpoint->send_depth] =
-        copied ? (uint16_t)NO_SLOT : (uint16_t)slot;
-    stripe->posted++;
-}
-
-/* Takes up to a batch of waiting puts as a list of work requests, of which the
- * last gives a sign of its completion. */
-static uint32_t fill_batch(const struct endpoint *endpoint,
-                           const struct verbs_link *link,
-                           struct verbs_stripe *stripe, struct batch *batch)
-{
-    uint32_t count = 0;
-
-    while (count < SEND_BATCH && stripe->waiting_count > 0 &&
-           has_room(endpoint, stripe, count + 1)) {
-        struct ibv_send_wr *write = &batch->writes[count];
-        bool last = count + 1 == SEND_BATCH || stripe->waiting_count == 1 ||
-                    !has_room(endpoint, stripe, count + 2);
-
-        batch->slots[count] = take_waiting(endpoint, stripe);
-        fill_write(endpoint, link, batch->slots[count], stripe->posted + count,
-                   write, &batch->pieces[count]);
-        if (last)
-            write->send_flags |= IBV_SEND_SIGNALED;
-        else
-            write->next = write + 1;
-        count++;
-    }
-    return count;
-}
-
-/* Posts up to a batch; false when nothing waits or there is no room. */
-static bool post_batch(struct endpoint *endpoint, struct verbs_link *link,
-                       struct verbs_stripe *stripe)
-{
-    struct batch batch;
-    struct ibv_send_wr *bad;
-    uint32_t count = fill_batch(endpoint, link, stripe, &batch);
-    int rc;
-
-    if (count == 0)
-        return false;
-    rc = ibv_post_send(stripe->pair, batch.writes, &bad);
-    if (rc != 0) {
-        verbs_lose(endpoint, link, -rc);
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        note_posted(endpoint, link, stripe, batch.slots[i], &batch.writes[i]);
-    return true;
-}
-
-void verbs_post(struct endpoint *endpoint, struct verbs_link *link)
-{
-    if (link->state != LINK_UP)
-        return;
-    for (uint32_t i = 0; i < endpoint->settings.stripes; i++)
-        while (post_batch(endpoint, link, &link->stripes[i]))
-            ;
-}
-
-void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
-                   uint32_t slot, uint32_t bytes)
-{
-    struct verbs_stripe *stripe = &link->stripes[stripe_of(endpoint, slot)];
-    uint32_t at = (stripe->waiting_first + stripe->waiting_count++) %
-                  endpoint->config.slots;
-
-    stripe->waiting[at] = (uint16_t)slot;
-    link->puts[slot] = (struct verbs_put){
-        .bytes = bytes, .number = link->next_number++, .leaving = true};
-    link->unfinished++;
-    endpoint->unfinished++;
-}
-
-/* ---- Completions ---- */
 
 void verbs_lose(struct endpoint *endpoint, struct verbs_link *link, int reason)
 {
@@ -260,6 +84,8 @@ static void complete_sends(struct endpoint *endpoint, struct verbs_link *link,
     while ((uint16_t)stripe->done != (uint16_t)(index + 1)) {
         uint16_t slot = stripe->carried[stripe->done++ % endpoint->send_depth];
 
+        if (slot == NO_PUT)
+            continue;
         if (slot != NO_SLOT)
             link->puts[slot].leaving = false;
         link->unfinished--;
@@ -276,7 +102,7 @@ static bool is_valid(const struct endpoint *endpoint,
     uint16_t ahead = (uint16_t)(number - link->expected);
 
     return slot < endpoint->config.slots &&
-           stripe_of(endpoint, slot) == stripe && bytes >= 64 &&
+           verbs_stripe_of(endpoint, slot) == stripe && bytes >= 64 &&
            bytes <= endpoint->config.slot_bytes && bytes % 64 == 0 &&
            ahead < endpoint->arrivals &&
            !link->arrivals[number % endpoint->arrivals].there;
@@ -305,7 +131,7 @@ static void take_arrival(struct endpoint *endpoint, struct verbs_link *link,
 static void take_completion(struct endpoint *endpoint,
                             const struct ibv_wc *completion)
 {
-    struct work work = unpack_work(completion->wr_id);
+    struct verbs_work work = verbs_work_unpack(completion->wr_id);
     struct verbs_link *link = endpoint->links[work.peer];
 
     if (link->state != LINK_UP && link->state != LINK_CLOSING)
@@ -356,7 +182,7 @@ bool verbs_next(struct endpoint *endpoint, struct verbs_link *link,
         .memory =
             link->inbound + (size_t)arrival->slot * endpoint->config.slot_bytes,
     };
-    index = stripe_of(endpoint, arrival->slot);
+    index = verbs_stripe_of(endpoint, arrival->slot);
     arrival->there = false;
     link->expected++;
     if (++link->stripes[index].spent == RECEIVE_BATCH &&

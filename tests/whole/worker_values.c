@@ -232,6 +232,26 @@ struct flight {
     uint64_t round;
 };
 
+/* What is only sent need not be writable. */
+static void register_vectors(struct matrix *m, const struct flight *f)
+{
+    size_t bytes = vector_bytes(f->type, f->count) + 1;
+
+    need(ballot_mem_register(m->comm, f->send, bytes, f->recv == f->send),
+         m->comm, "mem_register");
+    if (f->recv != f->send)
+        need(ballot_mem_register(m->comm, f->recv, bytes, true), m->comm,
+             "mem_register");
+}
+
+static void deregister_vectors(struct matrix *m, const struct flight *f)
+{
+    need(ballot_mem_deregister(m->comm, f->send), m->comm, "mem_deregister");
+    if (f->recv != f->send)
+        need(ballot_mem_deregister(m->comm, f->recv), m->comm,
+             "mem_deregister");
+}
+
 static void take_off(struct matrix *m, struct flight *f, enum ballot_type type,
                      size_t count, bool in_place)
 {
@@ -244,6 +264,8 @@ static void take_off(struct matrix *m, struct flight *f, enum ballot_type type,
     };
     f->recv = in_place ? f->send : need_memory(vector_bytes(type, count) + 1);
     fill(m, f->send, type, count, f->round);
+    if (option("registered", 0) != 0)
+        register_vectors(m, f);
     need(ballot_all_reduce(f->send, f->recv, count, type, BALLOT_MAJORITY,
                            m->comm, &f->request),
          m->comm, "all_reduce");
@@ -253,6 +275,8 @@ static void land(struct matrix *m, struct flight *f)
 {
     need(ballot_wait(&f->request), m->comm, "wait");
     check(m, f->recv, f->type, f->count, f->round);
+    if (option("registered", 0) != 0)
+        deregister_vectors(m, f);
     if (f->recv != f->send)
         free(f->recv);
     free(f->send);
@@ -338,6 +362,19 @@ static void open_matrix(struct matrix *m, uint64_t number)
     m->rank = ballot_comm_rank(m->comm);
 }
 
+/* How many of the bytes that were put went from staging to slot by a copy, and
+ * how many were not even staged. */
+static void say_copied(const struct matrix *m)
+{
+    struct ballot_stats stats;
+
+    need(ballot_comm_stats(m->comm, &stats), m->comm, "stats");
+    say("copied put=%llu copied=%llu direct=%llu",
+        (unsigned long long)stats.bytes_put,
+        (unsigned long long)stats.copied_bytes,
+        (unsigned long long)stats.direct_bytes);
+}
+
 static void close_matrix(struct matrix *m, const char *name, uint64_t number)
 {
     say("%s number=%llu calls=%llu wrong=%llu digest=%llx", name,
@@ -361,6 +398,9 @@ int values(void)
         if (option("large", 0) != 0)
             call(&m, (enum ballot_type)(number % BALLOT_SIGNS),
                  option("large", 0));
+        for (size_t extra = 0; extra < 2 && option("signs", 0) != 0; extra++)
+            call(&m, BALLOT_SIGNS, option("signs", 0) + extra);
+        say_copied(&m);
         close_matrix(&m, "values", number);
         wrong += m.wrong;
     }
