@@ -21,6 +21,7 @@ enum {
     /* Rows that the hardware reads ahead by itself. Behind a cliff between 16
      * and 20 it has to be told (Zen 4). */
     STREAMS_MAX = 16,
+    PAIRS_MAX = 8, /* voters whose weighted votes are counted by twos */
 };
 
 ALWAYS void store_slice(const struct vote *vote, uint64_t *words, slice stored)
@@ -44,8 +45,19 @@ ALWAYS void store_column(const struct vote *vote, size_t at,
     store_slice(vote, &vote->ties[at], tie);
 }
 
-/* All columns; `schedule` NULL: every voter weighs 1. It and `top` are
- * constants; so is `marks` where there is no schedule. */
+/* The counters of one column; `schedule` NULL: every voter weighs 1. */
+ALWAYS void fill_column(slice *planes, const struct vote *vote,
+                        const struct schedule *schedule, size_t at,
+                        uint32_t top, bool marks, struct fetch *fetch)
+{
+    if (schedule != NULL)
+        weigh_columns(planes, vote, schedule, at, top, marks, 1, fetch);
+    else
+        count_column(planes, vote, vote->voters, at, top, marks, fetch);
+}
+
+/* All columns. Whether there is a schedule and `top` are constants; so is
+ * `marks` where there is no schedule. */
 ALWAYS void vote_columns(const struct vote *vote,
                          const struct schedule *schedule, uint32_t top,
                          bool marks)
@@ -58,10 +70,7 @@ ALWAYS void vote_columns(const struct vote *vote,
 
         for (uint32_t p = 0; p <= top; p++)
             planes[p] = first[p];
-        if (schedule != NULL)
-            weigh_column(planes, vote, schedule, at, top, marks);
-        else
-            count_column(planes, vote, vote->voters, at, top, marks, NULL);
+        fill_column(planes, vote, schedule, at, top, marks, NULL);
         store_column(vote, at, planes, top, vote->ties != NULL);
     }
 }
@@ -70,7 +79,8 @@ ALWAYS void vote_columns(const struct vote *vote,
  * All columns of rows that come from memory, more of them than the hardware
  * can follow: while a tile is counted, a later one is fetched row by row.
  */
-ALWAYS void vote_tiles(const struct vote *vote, uint32_t top)
+ALWAYS void vote_tiles(const struct vote *vote, const struct schedule *schedule,
+                       uint32_t top, bool marks)
 {
     slice first[PLANES_MAX];
 
@@ -84,8 +94,8 @@ ALWAYS void vote_tiles(const struct vote *vote, uint32_t top)
 
             for (uint32_t p = 0; p <= top; p++)
                 planes[p] = first[p];
-            count_column(planes, vote, vote->voters, at, top, false,
-                         at % LINE_WORDS == 0 ? &fetch : NULL);
+            fill_column(planes, vote, schedule, at, top, marks,
+                        at % LINE_WORDS == 0 ? &fetch : NULL);
             store_column(vote, at, planes, top, vote->ties != NULL);
         }
     }
@@ -140,13 +150,13 @@ static void vote_far(const struct vote *vote)
 static void vote_streams(const struct vote *vote)
 {
     switch (counting_top(vote)) {
-    case 4: vote_tiles(vote, 4); break;
-    case 5: vote_tiles(vote, 5); break;
-    case 6: vote_tiles(vote, 6); break;
-    case 7: vote_tiles(vote, 7); break;
-    case 8: vote_tiles(vote, 8); break;
-    case 9: vote_tiles(vote, 9); break;
-    default: vote_tiles(vote, 10); break;
+    case 4: vote_tiles(vote, NULL, 4, false); break;
+    case 5: vote_tiles(vote, NULL, 5, false); break;
+    case 6: vote_tiles(vote, NULL, 6, false); break;
+    case 7: vote_tiles(vote, NULL, 7, false); break;
+    case 8: vote_tiles(vote, NULL, 8, false); break;
+    case 9: vote_tiles(vote, NULL, 9, false); break;
+    default: vote_tiles(vote, NULL, 10, false); break;
     }
 }
 
@@ -226,6 +236,15 @@ static void vote_marks(const struct vote *vote)
 {
     const uint32_t top = counting_top(vote);
 
+    if (vote->far && rows_of(vote) > STREAMS_MAX) {
+        if (top <= 5)
+            vote_tiles(vote, NULL, 5, true);
+        else if (top <= 8)
+            vote_tiles(vote, NULL, 8, true);
+        else
+            vote_tiles(vote, NULL, 11, true);
+        return;
+    }
     if (top <= 2)
         vote_columns(vote, NULL, 2, true);
     else if (top <= 3)
@@ -238,6 +257,52 @@ static void vote_marks(const struct vote *vote)
         vote_columns(vote, NULL, 11, true);
 }
 
+/* `columns` of them, 1 or 2, from `at` on. */
+ALWAYS void weigh_few(const struct vote *vote, const struct schedule *schedule,
+                      const slice *first, size_t at, uint32_t top,
+                      uint32_t columns)
+{
+    slice planes[COLUMNS_MAX * PLANES_MAX];
+
+    for (uint32_t c = 0; c < columns; c++)
+        for (uint32_t p = 0; p <= top; p++)
+            planes[c * PLANES_MAX + p] = first[p];
+    weigh_columns(planes, vote, schedule, at, top, false, columns, NULL);
+    for (uint32_t c = 0; c < columns; c++)
+        store_column(vote, at + c * SLICE_WORDS, &planes[c * PLANES_MAX], top,
+                     vote->ties != NULL);
+}
+
+/* All columns of few voters, by twos. */
+ALWAYS void weigh_pairs(const struct vote *vote,
+                        const struct schedule *schedule, uint32_t top)
+{
+    size_t at = 0;
+    slice first[PLANES_MAX];
+
+    start_planes(first, vote, top);
+    for (; at + 2 * SLICE_WORDS <= vote->words; at += 2 * SLICE_WORDS)
+        weigh_few(vote, schedule, first, at, top, 2);
+    if (at < vote->words)
+        weigh_few(vote, schedule, first, at, top, 1);
+}
+
+static void weigh_streams(const struct vote *vote,
+                          const struct schedule *schedule)
+{
+    const uint32_t top = counting_top(vote);
+    const bool marks = vote->marks != NULL;
+
+    if (top <= 6)
+        vote_tiles(vote, schedule, 6, marks);
+    else if (top <= 8)
+        vote_tiles(vote, schedule, 8, marks);
+    else if (top <= 10)
+        vote_tiles(vote, schedule, 10, marks);
+    else
+        vote_tiles(vote, schedule, TOP_MAX, marks);
+}
+
 static void vote_weights(const struct vote *vote)
 {
     const uint32_t top = counting_top(vote);
@@ -245,6 +310,19 @@ static void vote_weights(const struct vote *vote)
     struct schedule schedule;
 
     schedule_make(&schedule, vote);
+    if (vote->far && rows_of(vote) > STREAMS_MAX) {
+        weigh_streams(vote, &schedule);
+        return;
+    }
+    if (vote->voters <= PAIRS_MAX && !marks) {
+        if (top <= 5)
+            weigh_pairs(vote, &schedule, 5);
+        else if (top <= 6)
+            weigh_pairs(vote, &schedule, 6);
+        else
+            weigh_pairs(vote, &schedule, 7);
+        return;
+    }
     if (top <= 5)
         vote_columns(vote, &schedule, 5, marks);
     else if (top <= 6)
@@ -255,6 +333,8 @@ static void vote_weights(const struct vote *vote)
         vote_columns(vote, &schedule, 8, marks);
     else if (top <= 10)
         vote_columns(vote, &schedule, 10, marks);
+    else if (top <= 12)
+        vote_columns(vote, &schedule, 12, marks);
     else
         vote_columns(vote, &schedule, TOP_MAX, marks);
 }

@@ -50,7 +50,7 @@ ALWAYS void weigh_held(slice *planes, uint32_t top, const slice *rows,
         const struct level *levels = schedule->levels[v / GROUP_VOTERS];
 
         for (uint32_t bit = 0; bit < WEIGHT_BITS; bit++)
-            count_level(planes, bit, top, &rows[each * v], &levels[bit]);
+            count_level(planes, bit, top, &rows[each * v], &levels[bit], 1);
     }
 }
 

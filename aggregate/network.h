@@ -121,11 +121,18 @@ ALWAYS void load_rows(slice *rows, const struct vote *vote, uint32_t v,
         load_voter(&rows[each * i], vote, v + i, at, marks);
 }
 
+/* Rows that are read from memory: signs, and behind them marks. */
+static inline uint32_t rows_of(const struct vote *vote)
+{
+    return vote->marks != NULL ? 2 * vote->voters : vote->voters;
+}
+
 /* Where a tile of all rows is fetched from memory. */
 struct fetch {
     size_t at;    /* its first word */
     size_t words; /* of a row in it */
     uint32_t row; /* that is next */
+    uint32_t rows;
 };
 
 ALWAYS struct fetch fetch_begin(const struct vote *vote, size_t at)
@@ -135,7 +142,7 @@ ALWAYS struct fetch fetch_begin(const struct vote *vote, size_t at)
     return (struct fetch){
         .at = at,
         .words = left < TILE_WORDS ? left : TILE_WORDS,
-        .row = left > 0 ? 0 : vote->voters,
+        .rows = left > 0 ? rows_of(vote) : 0,
     };
 }
 
@@ -143,13 +150,15 @@ ALWAYS struct fetch fetch_begin(const struct vote *vote, size_t at)
 ALWAYS void fetch_row(struct fetch *fetch, const struct vote *vote)
 {
     const uint64_t *row;
+    uint32_t r;
 
-    if (fetch == NULL || fetch->row == vote->voters)
+    if (fetch == NULL || fetch->row == fetch->rows)
         return;
-    row = vote->signs[fetch->row++] + fetch->at;
+    r = fetch->row++;
+    row = r < vote->voters ? vote->signs[r] : vote->marks[r - vote->voters];
     for (size_t w = 0; w < TILE_WORDS; w += LINE_WORDS)
         if (w < fetch->words)
-            slice_fetch(&row[w]);
+            slice_fetch(&row[fetch->at + w]);
 }
 
 /* The counters of one column; every voter weighs 1. With `fetch` a row's tile

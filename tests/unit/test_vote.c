@@ -322,41 +322,67 @@ static void test_all_plus_gives_zero(void **state)
     }
 }
 
+enum {
+    TALL_VOTERS = 70,
+    TALL_WORDS = 8 * 64 + 40,
+    TALL_BYTES = 8 * TALL_WORDS
+};
+
+/* Every table's vote of rows from memory is the portable one. */
+static void check_tall(struct vote vote)
+{
+    static _Alignas(LINE_BYTES) uint64_t results[2][TALL_WORDS];
+    static _Alignas(LINE_BYTES) uint64_t ties[2][TALL_WORDS];
+
+    vote.result = results[0];
+    vote.ties = ties[0];
+    kernels_portable.vote(&vote);
+    vote.result = results[1];
+    vote.ties = ties[1];
+    vote.far = true;
+    for (size_t i = 0; kernels_all[i] != NULL; i++) {
+        if (!kernels_all[i]->supported())
+            continue;
+        memset(results[1], 0x5a, TALL_BYTES);
+        memset(ties[1], 0x5a, TALL_BYTES);
+        kernels_all[i]->vote(&vote);
+        assert_memory_equal(results[0], results[1], TALL_BYTES);
+        assert_memory_equal(ties[0], ties[1], TALL_BYTES);
+    }
+}
+
 /* Rows from memory are fetched by tiles; the last one is short. */
 static void test_tiles_equal_portable(void **state)
 {
-    enum { TALL_WORDS = 8 * 64 + 40, TALL_BYTES = 8 * TALL_WORDS };
-    static _Alignas(LINE_BYTES) uint64_t results[2][TALL_WORDS];
-    static _Alignas(LINE_BYTES) uint64_t ties[2][TALL_WORDS];
-    struct guarded pages = guarded_open(70, TALL_BYTES);
-    const uint64_t *signs[70];
-    struct vote vote = {.signs = signs, .words = TALL_WORDS};
+    struct guarded pages = guarded_open(2 * TALL_VOTERS, TALL_BYTES);
+    const uint64_t *rows[2 * TALL_VOTERS];
+    uint8_t weights[TALL_VOTERS];
 
     (void)state;
-    for (uint32_t v = 0; v < 70; v++) {
+    for (uint32_t v = 0; v < 2 * TALL_VOTERS; v++) {
         uint64_t *row = guarded_at(&pages, v, TALL_BYTES, v % 2);
 
         for (size_t w = 0; w < TALL_WORDS; w++)
             row[w] = random_next(&seed);
-        signs[v] = row;
+        rows[v] = row;
+        weights[v % TALL_VOTERS] = (uint8_t)(1 + v * 7 % WEIGHT_MAX);
     }
-    for (vote.voters = 1; vote.voters <= 70; vote.voters++)
-        for (size_t i = 0; kernels_all[i] != NULL; i++) {
-            vote.threshold = vote.voters / 2 + 1;
-            vote.result = results[0];
-            vote.ties = ties[0];
-            kernels_portable.vote(&vote);
-            vote.result = results[1];
-            vote.ties = ties[1];
-            vote.far = true;
-            if (kernels_all[i]->supported())
-                kernels_all[i]->vote(&vote);
-            else
-                kernels_portable.vote(&vote);
-            vote.far = false;
-            assert_memory_equal(results[0], results[1], TALL_BYTES);
-            assert_memory_equal(ties[0], ties[1], TALL_BYTES);
+    for (uint32_t voters = 1, sum = 0; voters <= TALL_VOTERS; voters++) {
+        sum += weights[voters - 1];
+        for (int kind = 0; kind < 4; kind++) {
+            const bool marked = kind & 1, weighted = kind & 2;
+            const uint32_t total = weighted ? sum : voters;
+
+            check_tall((struct vote){
+                .signs = rows,
+                .marks = marked ? rows + TALL_VOTERS : NULL,
+                .weights = weighted ? weights : NULL,
+                .voters = voters,
+                .threshold = (marked ? 2 * total : total) / 2 + 1,
+                .words = TALL_WORDS,
+            });
         }
+    }
     guarded_close(&pages);
 }
 
