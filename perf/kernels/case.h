@@ -84,9 +84,16 @@ struct bench_work {
 /*
  * One requirement, of one case: `work` reaches least[i] of limits[i] (limits
  * that are NULL are not there): of each of them, or else of any of them.
- * `stretch` is what we should like to see, 0 for nothing more.
+ * `stretch` is what we should like to see, 0 for nothing more. Where least[0]
+ * is 0, nothing is required and the ratio is only recorded.
  */
 enum { BENCH_LIMITS_MAX = 2 };
+
+/* A ratio of speeds from the same rounds, that says what a machine gives. */
+struct bench_beside {
+    const struct bench_work *work; /* NULL: none */
+    const struct bench_work *limit;
+};
 
 struct bench_row {
     const char *id;      /* "V1" */
@@ -96,6 +103,8 @@ struct bench_row {
     const struct bench_work *limits[BENCH_LIMITS_MAX];
     double least[BENCH_LIMITS_MAX];
     double stretch;
+    struct bench_beside beside;
+    bool unbuilt; /* required of a layout that nobody builds: only recorded */
     bool each;
     bool wall; /* time on the wall, where there are threads */
 };

@@ -59,7 +59,11 @@ static void print_measured(FILE *file, const struct bench_row *row,
         return;
     }
     fprintf(file, "\"measured\": %.4f, \"met\": %s, ", result->ratio,
-            result->verdict == BENCH_MET ? "true" : "false");
+            result->verdict == BENCH_MET       ? "true"
+            : result->verdict == BENCH_NOT_MET ? "false"
+                                               : "null");
+    if (result->beside > 0)
+        fprintf(file, "\"beside\": %.4f, ", result->beside);
     if (row->stretch > 0)
         fprintf(file, "\"stretch\": %g, \"stretch_reached\": %s, ",
                 row->stretch, result->ratio >= row->stretch ? "true" : "false");

@@ -11,7 +11,7 @@
 #include <time.h>
 
 enum {
-    WORKS_MAX = 1 + BENCH_LIMITS_MAX,
+    WORKS_MAX = 1 + BENCH_LIMITS_MAX + 2, /* two beside */
     REPEATS_MAX = 1 << 24, /* of a work whose time the clock cannot see */
 };
 
@@ -19,8 +19,10 @@ enum {
 struct bout {
     const struct bench_row *row;
     const struct bench_sets *sets;
-    const struct bench_work *works[WORKS_MAX]; /* the limits behind the work */
+    /* The work, its limits, and what is measured beside. */
+    const struct bench_work *works[WORKS_MAX];
     int count;
+    int limits;
     size_t turn; /* of all works together: a limit must not find in the cache
                     what the work has just read */
     uint32_t repeats[WORKS_MAX];
@@ -77,14 +79,26 @@ static double median(double *values, int count)
                           : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* The median over rounds of the ratio of limit i. */
-static double ratio_of(const struct bout *bout, int limit, int rounds)
+/* The median over rounds of the ratio of a work's speed to a limit's. */
+static double ratio_of(const struct bout *bout, int work, int limit, int rounds)
 {
     double ratios[BENCH_ROUNDS_MAX];
 
     for (int r = 0; r < rounds; r++)
-        ratios[r] = bout->seconds[1 + limit][r] / bout->seconds[0][r];
+        ratios[r] = bout->seconds[limit][r] / bout->seconds[work][r];
     return median(ratios, rounds);
+}
+
+static enum bench_verdict verdict_of(const struct bench_row *row,
+                                     const struct bench_result *result)
+{
+    const double least = row->least[result->limit];
+
+    if (least <= 0)
+        return BENCH_RECORDED;
+    if (row->unbuilt)
+        return BENCH_UNBUILT;
+    return result->ratio >= least ? BENCH_MET : BENCH_NOT_MET;
 }
 
 /* Where each limit counts, the one that is hardest to reach decides; where any
@@ -94,8 +108,8 @@ static void judge(struct bench_result *result, struct bout *bout, int rounds)
     const struct bench_row *row = bout->row;
     double decisive = 0;
 
-    for (int i = 0; i + 1 < bout->count; i++) {
-        const double ratio = ratio_of(bout, i, rounds);
+    for (int i = 0; i < bout->limits; i++) {
+        const double ratio = ratio_of(bout, 0, 1 + i, rounds);
         const double reached = ratio / (row->least[i] > 0 ? row->least[i] : 1);
 
         if (i > 0 && (row->each ? reached >= decisive : reached <= decisive))
@@ -104,8 +118,10 @@ static void judge(struct bench_result *result, struct bout *bout, int rounds)
         result->limit = i;
         result->ratio = ratio;
     }
-    result->verdict =
-        result->ratio >= row->least[result->limit] ? BENCH_MET : BENCH_NOT_MET;
+    result->verdict = verdict_of(row, result);
+    if (row->beside.work != NULL)
+        result->beside =
+            ratio_of(bout, 1 + bout->limits, 2 + bout->limits, rounds);
     result->limit_gbs = (double)bout->sets->bytes * 1e-9 /
                         median(bout->seconds[1 + result->limit], rounds);
     result->gbs =
@@ -180,7 +196,7 @@ static const struct bench_work *find_wrong(const struct bout *bout)
 {
     const struct bench_work *work = bout->works[0];
 
-    for (int w = 1; w < bout->count && work->outcome != BENCH_NO_VOTE; w++)
+    for (int w = 1; w <= bout->limits && work->outcome != BENCH_NO_VOTE; w++)
         if (bout->works[w]->outcome == work->outcome &&
             !same_outcome(work, bout->works[w], &bout->sets->sets[0]))
             return bout->works[w];
@@ -230,6 +246,11 @@ static int prepare(struct bout *bout, struct bench_sets *sets,
     for (int i = 0; i < BENCH_LIMITS_MAX; i++)
         if (row->limits[i] != NULL)
             bout->works[bout->count++] = row->limits[i];
+    bout->limits = bout->count - 1;
+    if (row->beside.work != NULL) {
+        bout->works[bout->count++] = row->beside.work;
+        bout->works[bout->count++] = row->beside.limit;
+    }
     if (missing != NULL) {
         snprintf(result->why, sizeof(result->why), "%s", missing);
         return -ENOTSUP;

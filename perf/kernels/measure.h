@@ -22,8 +22,10 @@ struct bench_effort {
 enum bench_verdict {
     BENCH_MET,
     BENCH_NOT_MET,
-    BENCH_SKIPPED, /* it cannot be measured here */
-    BENCH_WRONG,   /* two ways to one result differ: a defect */
+    BENCH_RECORDED, /* measured, and nothing is required */
+    BENCH_UNBUILT,  /* measured, and required if data were ever laid out so */
+    BENCH_SKIPPED,  /* it cannot be measured here */
+    BENCH_WRONG,    /* two ways to one result differ: a defect */
 };
 
 struct bench_result {
@@ -34,6 +36,7 @@ struct bench_result {
     double ratio;  /* of the speed to its, median of rounds */
     double gbs;    /* medians */
     double limit_gbs;
+    double beside; /* 0: the row has none */
 };
 
 /* Measures one row; trouble is a verdict. */
@@ -43,7 +46,7 @@ void bench_measure(struct bench_result *result, const struct bench_row *row,
 /* Whether a ratio stands in the result. */
 static inline bool bench_is_measured(const struct bench_result *result)
 {
-    return result->verdict == BENCH_MET || result->verdict == BENCH_NOT_MET;
+    return result->verdict != BENCH_SKIPPED && result->verdict != BENCH_WRONG;
 }
 
 /* NULL, or why a row cannot be measured here. */

@@ -20,10 +20,9 @@ size_t bench_report_count(const struct bench_report *report,
 const char *bench_verdict_name(enum bench_verdict verdict)
 {
     static const char *const names[] = {
-        [BENCH_MET] = "met",
-        [BENCH_NOT_MET] = "NOT MET",
-        [BENCH_SKIPPED] = "skipped",
-        [BENCH_WRONG] = "WRONG",
+        [BENCH_MET] = "met",         [BENCH_NOT_MET] = "NOT MET",
+        [BENCH_RECORDED] = "-",      [BENCH_UNBUILT] = "unbuilt",
+        [BENCH_SKIPPED] = "skipped", [BENCH_WRONG] = "WRONG",
     };
 
     return names[verdict];
@@ -82,6 +81,9 @@ void bench_table_row(FILE *file, const struct bench_report *report,
     if (bench_is_measured(result) && row->stretch > 0)
         fprintf(file, "  %.2f %s", row->stretch,
                 bench_stretch_name(row, result));
+    if (result->beside > 0)
+        fprintf(file, "  %s is %.2f of %s", row->beside.work->name,
+                result->beside, row->beside.limit->name);
     fputc('\n', file);
     fflush(file);
 }
@@ -89,10 +91,13 @@ void bench_table_row(FILE *file, const struct bench_report *report,
 void bench_table_foot(FILE *file, const struct bench_report *report)
 {
     fprintf(file,
-            "# %zu rows: %zu met, %zu not met, %zu skipped; %.0f %% of the "
+            "# %zu rows: %zu met, %zu not met, %zu without a requirement, %zu "
+            "of a layout that nobody\n# builds, %zu skipped; %.0f %% of the "
             "memory in huge pages\n",
             report->rows.count, bench_report_count(report, BENCH_MET),
             bench_report_count(report, BENCH_NOT_MET),
+            bench_report_count(report, BENCH_RECORDED),
+            bench_report_count(report, BENCH_UNBUILT),
             bench_report_count(report, BENCH_SKIPPED), report->huge * 100);
     if (report->others_cores >= BUSY_CORES)
         fprintf(file,
@@ -122,9 +127,9 @@ static void tsv_row(FILE *file, const struct bench_row *row,
             result->kernels != NULL ? result->kernels->name : "none",
             row->limits[result->limit]->name, row->least[result->limit],
             result->ratio, bench_verdict_name(result->verdict));
-    fprintf(file, "%g\t%s\t%.3f\t%.3f\t%s\n", row->stretch,
+    fprintf(file, "%g\t%s\t%.3f\t%.3f\t%.4f\t%s\n", row->stretch,
             bench_stretch_name(row, result), result->limit_gbs, result->gbs,
-            result->why);
+            result->beside, result->why);
 }
 
 void bench_tsv(FILE *file, const struct bench_report *report)
@@ -132,7 +137,7 @@ void bench_tsv(FILE *file, const struct bench_report *report)
     bench_print_machine(file, &report->machine, report->options);
     fputs("id\tcase\tvoters\tplace\tlayout\ttype\twork\tkernels\tlimit\t"
           "required\tmeasured\tverdict\tstretch\tstretch_verdict\tlimit_gbs\t"
-          "gbs\twhy\n",
+          "gbs\tbeside\twhy\n",
           file);
     for (size_t i = 0; i < report->rows.count; i++)
         tsv_row(file, &report->rows.rows[i], &report->results[i]);

@@ -43,8 +43,9 @@ extern const struct bench_work bench_unpack_axpy;
 /* The vote of the AVX-512 kernels without the barrier behind each load. */
 extern const struct bench_work bench_vote_unbarred;
 
-/* The vote by two threads, each one half of the columns: threads.c. */
+/* By two threads, each one half of the columns: threads.c. */
 extern const struct bench_work bench_vote_threads;
+extern const struct bench_work bench_read_threads;
 
 /* The threshold of a majority of `total`, with ties to plus. */
 static inline uint32_t bench_majority(uint32_t total)
