@@ -7,6 +7,9 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev
                 libsodium-dev libnuma-dev libibverbs-dev librdmacm-dev
                 zlib1g-dev)
 packages_test=(libcmocka-dev python3 python3-numpy iproute2 procps)
+# A virtual machine with an RDMA device, and programs that speak to one.
+packages_rdma=(qemu-system-x86 busybox-static cpio kmod iproute2
+               ibverbs-providers ibverbs-utils rdmacm-utils perftest)
 packages_plot=(gnuplot-nox)
 packages_bench=(g++ libbenchmark-dev)
 packages_full=(clang-14 libclang-rt-14-dev clang-format-14)

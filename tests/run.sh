@@ -29,8 +29,8 @@ done
 
 # shellcheck source=tests/packages.sh
 . tests/packages.sh
-packages=("${packages_build[@]}" "${packages_test[@]}" "${packages_plot[@]}"
-          "${packages_bench[@]}")
+packages=("${packages_build[@]}" "${packages_test[@]}" "${packages_rdma[@]}"
+          "${packages_plot[@]}" "${packages_bench[@]}")
 "$full" && packages+=("${packages_full[@]}")
 packages_install "${packages[@]}"
 "$install_only" && exit 0
@@ -105,7 +105,7 @@ stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
 
 if "$full"; then
     build clang
-    test_in clang clang -LE '^(sim|install|tree)$'
+    test_in clang clang -LE '^(sim|install|tree|softroce)$'
     stage format find aggregate collective examples include perf tests \
         tools transport '(' -name '*.[ch]' -o -name '*.cc' ')' \
         -exec clang-format-14 --dry-run -Werror {} +

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# suite.sh - every test that needs an RDMA device, by name. Runs where there is
+# one: in the guest of machine.sh, or on the machine itself.
+set -euo pipefail
+
+usage="usage: suite.sh BUILD [PATTERN [END SHARE]]
+
+END is a or b: this is one of two machines, both of which see the folder SHARE.
+Use run.sh, which finds or makes the device."
+
+if [ $# -ne 1 ] && [ $# -ne 2 ] && [ $# -ne 4 ]; then
+    echo "$usage" >&2
+    exit 2
+fi
+set -a # a case runs in a shell of its own, which has all of this
+build=$1
+only=${2:-*}
+end=${3:-}
+other=$([ "$end" = a ] && echo b || echo a)
+share=${4:-}
+here=$(dirname "$(realpath "$0")")
+
+# shellcheck source=tests/softroce/within.sh
+. "$here/within.sh"
+# shellcheck source=tests/softroce/device.sh
+. "$here/device.sh"
+# shellcheck source=tests/softroce/cases.sh
+. "$here/cases.sh"
+# shellcheck source=tests/softroce/traffic.sh
+. "$here/traffic.sh"
+set +a
+
+if ! device_find; then
+    echo "suite.sh: no RDMA device is active and has an IPv4 address" >&2
+    exit 1
+fi
+
+# One line a case: its name, its limit in seconds at full speed, its command.
+
+alone device         5 device_is_active
+alone rping         10 rping_here
+alone write_bw      10 write_bw_here
+alone contract_shm  20 "$build/tests/test_contract" shm
+
+both rping_loss     20 rping_both_ways
+both rping_delay    10 rping_is_delayed
+both link_down      15 rping_ends_when_the_link_goes_down
+
+finish
