@@ -257,6 +257,9 @@ static size_t apply_result(struct majority *m, uint64_t now_ns)
                 apply_signs(m, v, result, payload);
         }
     }
+    link_release(&m->config.links[result->server],
+                 lane_first(m->config.caster.window, LANE_RESULT) +
+                     result->slot);
     caster_consumed(m->caster, now_ns, result);
     return bytes;
 }

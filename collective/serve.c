@@ -336,6 +336,7 @@ static bool write_result(struct serve *s, const struct tally_command *command)
 
     if (place == NULL)
         return link->lost;
+    link_release(link, lane_first(t->window, LANE_VOTE) + command->slot);
     if (lands(link, command))
         header.flags = FLAG_LANDS;
     bytes = result_bytes(&t->shape, &header);

@@ -35,11 +35,13 @@ struct address {
 };
 
 struct endpoint_config {
-    uint32_t rank;       /* of this process, < ranks */
-    uint32_t ranks;      /* in the communicator */
-    uint32_t slots;      /* per peer and direction, the same on every rank */
-    uint32_t slot_bytes; /* a multiple of 64, the same on every rank */
-    uint32_t epoch;      /* of the communicator; 0 until set by connect() */
+    uint32_t rank;         /* of this process, < ranks */
+    uint32_t ranks;        /* in the communicator */
+    uint32_t slots;        /* per peer and direction, the same on every rank */
+    uint32_t slot_bytes;   /* a multiple of 64, the same on every rank */
+    uint32_t sealed_slots; /* the first so many, < slots, whose events are
+                              released; see release() */
+    uint32_t epoch;        /* of the communicator; 0 until set by connect() */
     const struct credentials *credentials; /* kept by reference until close */
     const char *interface; /* name or local IP to listen on; NULL: any */
     void *context;         /* sim: the simulated network; others NULL */
@@ -128,6 +130,14 @@ struct transport {
     void (*drop)(struct endpoint *endpoint, uint32_t peer);
     void (*counts)(struct endpoint *endpoint, struct endpoint_counts *counts);
 
+    /*
+     * Whoever has read what arrived in one of the first sealed_slots says so
+     * before it puts what lets the peer write the slot again. Where the user
+     * wants slots sealed, what an event names cannot change until then, and a
+     * peer that tries loses its link. NULL where slots cannot be sealed.
+     */
+    void (*release)(struct endpoint *endpoint, uint32_t peer, uint32_t slot);
+
     /* ---- Memory of the caller's; all NULL where there is no such thing. ----
      */
 
@@ -189,6 +199,13 @@ static inline bool link_offers(const struct link *link, void *memory,
     return link->transport->offers != NULL &&
            link->transport->offers(link->endpoint, link->peer, memory, bytes,
                                    place);
+}
+
+/* What arrived in `slot` was read. */
+static inline void link_release(const struct link *link, uint32_t slot)
+{
+    if (link->transport->release != NULL)
+        link->transport->release(link->endpoint, link->peer, slot);
 }
 
 static inline int link_put(const struct link *link, uint32_t slot,

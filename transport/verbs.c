@@ -39,7 +39,8 @@ static bool valid(const struct endpoint_config *config)
 {
     return config->rank < config->ranks && config->slots > 0 &&
            config->slots <= VERBS_SLOTS_MAX && config->slot_bytes >= 64 &&
-           config->slot_bytes % 64 == 0 && config->credentials != NULL;
+           config->slot_bytes % 64 == 0 &&
+           config->sealed_slots < config->slots && config->credentials != NULL;
 }
 
 static uint32_t power_of_two(uint32_t least)
@@ -59,7 +60,10 @@ static void size_queues(struct endpoint *endpoint)
 
     /* Each slot once, with two writes, and small ones once more that have
      * arrived before we know it. */
-    endpoint->send_depth = power_of_two(2 * slots + SEND_BATCH);
+    endpoint->sealed =
+        endpoint->settings.seal ? endpoint->config.sealed_slots : 0;
+    endpoint->send_depth =
+        power_of_two(2 * slots + SEND_BATCH + 2 * endpoint->sealed);
     endpoint->receive_depth = slots + RECEIVE_BATCH;
     endpoint->arrivals = power_of_two(stripes * endpoint->receive_depth);
 }
@@ -103,6 +107,28 @@ static int open_channel(struct endpoint *endpoint)
     return 0;
 }
 
+/* Sealing is asked for, or nothing is checked. */
+static int check_seal(const struct endpoint *endpoint)
+{
+    const struct verbs_device *device = &endpoint->device;
+
+    if (!endpoint->settings.seal)
+        return 0;
+    if (endpoint->settings.stripes != 1) {
+        verbs_explain(endpoint, "BALLOT_IB_SEAL=1 needs "
+                                "BALLOT_IB_QPS_PER_CONNECTION=1");
+        return -EINVAL;
+    }
+    if ((device->limits.device_cap_flags &
+         (IBV_DEVICE_MEM_WINDOW_TYPE_2A | IBV_DEVICE_MEM_WINDOW_TYPE_2B)) != 0)
+        return 0;
+    verbs_explain(endpoint,
+                  "BALLOT_IB_SEAL=1: %s has no memory windows of type 2; "
+                  "leave it unset, slots are then read once",
+                  ibv_get_device_name(device->context->device));
+    return -EOPNOTSUPP;
+}
+
 static int fill(struct endpoint *endpoint)
 {
     uint32_t ranks = endpoint->config.ranks;
@@ -124,6 +150,8 @@ static int fill(struct endpoint *endpoint)
                                why);
     if (why[0] != '\0')
         verbs_explain(endpoint, "%s", why);
+    if (rc == 0)
+        rc = check_seal(endpoint);
     if (rc == 0)
         rc = open_channel(endpoint);
     if (rc == 0)
@@ -308,7 +336,7 @@ static void end_closing(struct endpoint *endpoint)
     for (uint32_t i = 0; i < endpoint->peers_count; i++) {
         struct verbs_link *link = endpoint->links[endpoint->peers[i]];
 
-        if (link->state == LINK_CLOSING)
+        if (link->state == LINK_CLOSING && link->sealing == 0)
             verbs_lose(endpoint, link, -ECONNRESET);
     }
 }
@@ -379,6 +407,7 @@ const struct transport transport_verbs = {
     .busy = verbs_busy,
     .drop = verbs_drop,
     .counts = verbs_counts,
+    .release = verbs_release,
     .enrol = verbs_enrol,
     .withdraw = verbs_withdraw,
     .put_from = verbs_put_from,

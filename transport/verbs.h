@@ -4,9 +4,10 @@
  *
  * verbs.c has the endpoint and the contract; verbs_connect.c how all links come
  * up; verbs_link.c one peer's queue pairs and memory; verbs_offer.c how two
- * ranks tell each other about them; verbs_queue.c work requests and
- * completions; verbs_watch.c what comes beside the data: events of the device,
- * ends of control connections, waking.
+ * ranks tell each other about them; verbs_send.c puts, verbs_queue.c
+ * completions; verbs_memory.c memory of the caller's; verbs_seal.c slots that
+ * are closed while they are read; verbs_watch.c what comes beside the data:
+ * events of the device, ends of control connections, waking.
  *
  * A put is one RDMA write with immediate data, from registered staging into the
  * peer's slot. The immediate is slot | number << 16, where the puts to a peer
@@ -39,8 +40,12 @@ enum {
 };
 
 /* What a work request carries that keeps no slot busy: a put that was copied,
- * or none. */
-enum { NO_SLOT = UINT16_MAX, NO_PUT = UINT16_MAX - 1 };
+ * or none; or it seals the slot in the other bits. */
+enum {
+    NO_SLOT = UINT16_MAX,
+    NO_PUT = UINT16_MAX - 1,
+    SEALS_SLOT = 1 << 15,
+};
 
 /* What a wr_id says, which comes back unchanged, also with a failure. */
 struct verbs_work {
@@ -84,6 +89,7 @@ struct verbs_arrival {
 
 struct verbs_put {
     uint32_t bytes; /* in the slot */
+    uint32_t key;   /* of the slot */
     uint16_t number;
     bool leaving;
     /* The last bytes of those may stand in registered memory of the caller's
@@ -96,6 +102,13 @@ struct verbs_put {
     uint32_t to_bytes;
     uint32_t to_key;
     uint64_t to;
+};
+
+/* A slot of ours that is closed to its writer while it is read: reached through
+ * a memory window whose key is another one each time. */
+struct verbs_seal {
+    struct ibv_mw *window;
+    bool closed; /* for sure: nothing can change any more */
 };
 
 /* Memory of the caller's that every link can use. */
@@ -125,7 +138,11 @@ struct verbs_link {
 
     struct ibv_pd *domain; /* of this peer alone: no key reaches another's */
     struct ibv_mr *staging_key, *inbound_key;
-    void *landing;         /* the memory that inbound is in */
+    struct ibv_mr *sealed_key; /* of the slots that are sealed; no key of this
+                                  one lets a peer write, its windows do */
+    struct verbs_seal *seals;  /* [endpoint->sealed] */
+    uint32_t sealing;          /* slots that are being closed */
+    void *landing;             /* the memory that inbound is in */
     uint8_t *inbound;      /* [slots][slot_bytes], skewed by peer; the peer may
                               write this and nothing else */
     uint8_t *staging;      /* [slots][slot_bytes] */
@@ -151,6 +168,7 @@ struct endpoint {
     uint32_t send_depth;      /* of a stripe, a power of two */
     uint32_t receive_depth;   /* of a stripe */
     uint32_t arrivals;        /* a power of two */
+    uint32_t sealed;          /* slots that are sealed: the first ones */
 
     struct verbs_region regions[VERBS_REGIONS_MAX];
     uint32_t regions_count;
@@ -244,7 +262,27 @@ const struct ibv_mr *verbs_find(const struct endpoint *endpoint,
                                 bool writable);
 void verbs_memory_close(struct endpoint *endpoint);
 
+/* ---- verbs_seal.c ---- */
+
+/* Windows over the slots that are sealed; they open with the first bind. */
+int verbs_seals_make(const struct endpoint *endpoint, struct verbs_link *link);
+/* Opens all of them, once the queue pair is aimed. */
+int verbs_seals_open(const struct endpoint *endpoint, struct verbs_link *link);
+void verbs_seals_free(const struct endpoint *endpoint, struct verbs_link *link);
+/* The key by which the peer writes a slot next. */
+uint32_t verbs_seal_key(const struct endpoint *endpoint,
+                        const struct verbs_link *link, uint32_t slot);
+/* Begins to seal a slot that was written. */
+void verbs_seal(struct endpoint *endpoint, struct verbs_link *link,
+                uint32_t slot);
+/* As in struct transport. */
+void verbs_release(struct endpoint *endpoint, uint32_t peer, uint32_t slot);
+
 /* ---- verbs_send.c ---- */
+
+/* Posts one work request that is no put, and notes what it carries. */
+int verbs_post_one(const struct endpoint *endpoint, struct verbs_link *link,
+                   struct ibv_send_wr *request, uint16_t carried);
 
 static inline uint32_t verbs_stripe_of(const struct endpoint *endpoint,
                                        uint32_t slot)

@@ -80,6 +80,12 @@ static size_t region_bytes(const struct endpoint *endpoint)
     return (size_t)endpoint->config.slots * endpoint->config.slot_bytes;
 }
 
+/* The peer reaches these through windows alone. */
+static size_t sealed_bytes(const struct endpoint *endpoint)
+{
+    return (size_t)endpoint->sealed * endpoint->config.slot_bytes;
+}
+
 static size_t landing_bytes(const struct endpoint *endpoint)
 {
     return region_bytes(endpoint) + MEMORY_SKEW_MAX;
@@ -98,18 +104,18 @@ static int map_near(const struct endpoint *endpoint, void **memory,
 }
 
 static int register_memory(const struct endpoint *endpoint,
-                           struct verbs_link *link, void *memory,
+                           struct verbs_link *link, void *memory, size_t bytes,
                            unsigned int access, struct ibv_mr **key)
 {
     struct rlimit limit = {0};
 
     errno = ENOMEM;
-    *key = ibv_reg_mr(link->domain, memory, region_bytes(endpoint), access);
+    *key = ibv_reg_mr(link->domain, memory, bytes, access);
     if (*key != NULL)
         return 0;
     if (errno != ENOMEM) {
-        verbs_explain(endpoint, "ibv_reg_mr of %zu bytes: %s",
-                      region_bytes(endpoint), strerror(errno));
+        verbs_explain(endpoint, "ibv_reg_mr of %zu bytes: %s", bytes,
+                      strerror(errno));
         return -errno;
     }
     getrlimit(RLIMIT_MEMLOCK, &limit);
@@ -137,12 +143,14 @@ static int make_memory(const struct endpoint *endpoint, struct verbs_link *link)
     if (rc != 0)
         return rc;
     link->staging = staging;
-    rc = register_memory(endpoint, link, link->staging, 0, &link->staging_key);
+    rc = register_memory(endpoint, link, link->staging, region_bytes(endpoint),
+                         0, &link->staging_key);
     if (rc != 0)
         return rc;
-    return register_memory(endpoint, link, link->inbound,
-                           IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE,
-                           &link->inbound_key);
+    return register_memory(
+        endpoint, link, link->inbound + sealed_bytes(endpoint),
+        region_bytes(endpoint) - sealed_bytes(endpoint),
+        IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, &link->inbound_key);
 }
 
 /* ---- Queue pairs ---- */
@@ -259,6 +267,10 @@ int verbs_link_make(struct endpoint *endpoint, uint32_t peer,
     rc = link->domain == NULL ? -errno : make_memory(endpoint, link);
     for (uint32_t i = 0; i < endpoint->settings.stripes && rc == 0; i++)
         rc = make_stripe(endpoint, link, i);
+    /* After the queue pair: when a process is killed the kernel gives back what
+     * was made last first, and rxe never ends one that a window keeps. */
+    if (rc == 0)
+        rc = verbs_seals_make(endpoint, link);
     if (rc != 0)
         goto free_link;
     *out = link;
@@ -336,6 +348,8 @@ int verbs_link_aim(const struct endpoint *endpoint, struct verbs_link *link,
         if (rc == 0)
             rc = aim_sending(endpoint, pair, link->first_number);
     }
+    if (rc == 0)
+        rc = verbs_seals_open(endpoint, link);
     link->remote = offer->memory;
     link->aimed = rc == 0;
     return rc;
@@ -365,12 +379,16 @@ void verbs_link_cut(struct endpoint *endpoint, struct verbs_link *link)
 
 void verbs_link_free(const struct endpoint *endpoint, struct verbs_link *link)
 {
+    /* A window that is bound keeps its queue pair: rxe would wait for ever. */
+    verbs_seals_free(endpoint, link);
     for (uint32_t i = 0; i < VERBS_STRIPES_MAX; i++) {
         if (link->stripes[i].pair != NULL)
             ibv_destroy_qp(link->stripes[i].pair);
         free(link->stripes[i].waiting);
         free(link->stripes[i].carried);
     }
+    if (link->sealed_key != NULL)
+        ibv_dereg_mr(link->sealed_key);
     if (link->inbound_key != NULL)
         ibv_dereg_mr(link->inbound_key);
     if (link->staging_key != NULL)

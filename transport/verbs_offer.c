@@ -24,7 +24,8 @@ enum {
     AT_MTU = 16,
     AT_NUMBER = 20,
     AT_MEMORY = 24,
-    AT_PAIRS = 32,
+    AT_SEALED = 32,
+    AT_PAIRS = 36,
     AT_KEYS = AT_PAIRS + 4 * VERBS_STRIPES_MAX,
     CONFIRM_BYTES = 4, /* follows the offer: I can be written to */
 };
@@ -46,12 +47,14 @@ static void write_offer(const struct endpoint *endpoint,
     stream_store32(bytes + AT_STRIPES, endpoint->settings.stripes);
     stream_store32(bytes + AT_MTU, endpoint->device.mtu);
     stream_store32(bytes + AT_NUMBER, link->first_number);
+    stream_store32(bytes + AT_SEALED, endpoint->sealed);
     stream_store32(bytes + AT_MEMORY, (uint32_t)memory);
     stream_store32(bytes + AT_MEMORY + 4, (uint32_t)(memory >> 32));
     for (uint32_t i = 0; i < endpoint->settings.stripes; i++)
         stream_store32(bytes + AT_PAIRS + 4 * i, link->stripes[i].pair->qp_num);
     for (uint32_t slot = 0; slot < endpoint->config.slots; slot++)
-        stream_store32(bytes + AT_KEYS + 4 * slot, link->inbound_key->rkey);
+        stream_store32(bytes + AT_KEYS + 4 * slot,
+                       verbs_seal_key(endpoint, link, slot));
 }
 
 /* Wrong keys and addresses harm whoever offers them; the rest is compared. */
@@ -72,6 +75,14 @@ static int read_offer(const struct endpoint *endpoint, struct verbs_link *link,
                       "same BALLOT_IB_QPS_PER_CONNECTION",
                       link->peer, stream_load32(bytes + AT_STRIPES),
                       endpoint->settings.stripes);
+        return -EPROTO;
+    }
+    if (stream_load32(bytes + AT_SEALED) != endpoint->sealed) {
+        verbs_explain(endpoint,
+                      "rank %u seals %u slots and we %u: give all the same "
+                      "BALLOT_IB_SEAL",
+                      link->peer, stream_load32(bytes + AT_SEALED),
+                      endpoint->sealed);
         return -EPROTO;
     }
     offer->mtu = (enum ibv_mtu)mtu;
@@ -168,6 +179,12 @@ static int meet(struct endpoint *endpoint, struct verbs_link *link,
         if (rc != 0)
             return rc;
     }
+    /* Windows that are not open yet would refuse the peer's first write. */
+    (void)verbs_collect(endpoint);
+    if (link->reason != 0)
+        return link->reason;
+    if (link->stripes[0].posted != link->stripes[0].done)
+        return -EAGAIN;
     rc = exchange_confirmations(endpoint, link);
     if (rc <= 0)
         return rc == 0 ? -EAGAIN : rc;
@@ -238,7 +255,9 @@ int verbs_links_exchange(struct endpoint *endpoint,
 
         if (now_ns >= deadline_ns)
             break;
-        poll(waiting, count, stream_wait_ms(now_ns, deadline_ns));
+        /* Nothing wakes us when windows are open: look again. */
+        poll(waiting, count,
+             endpoint->sealed > 0 ? 1 : stream_wait_ms(now_ns, deadline_ns));
     }
     free(waiting);
     for (uint32_t i = 0; i < ranks; i++)

@@ -46,6 +46,9 @@ int verbs_post_receives(struct verbs_link *link, uint32_t stripe,
 
 void verbs_lose(struct endpoint *endpoint, struct verbs_link *link, int reason)
 {
+    /* It is not up yet; who makes it so sees the reason. */
+    if (link->state == LINK_MEETING && link->reason == 0)
+        link->reason = reason;
     if (link->state != LINK_UP && link->state != LINK_CLOSING)
         return;
     if (link->state == LINK_CLOSING)
@@ -86,6 +89,12 @@ static void complete_sends(struct endpoint *endpoint, struct verbs_link *link,
 
         if (slot == NO_PUT)
             continue;
+        if (slot != NO_SLOT && (slot & SEALS_SLOT) != 0) {
+            link->seals[slot & ~SEALS_SLOT].closed = true;
+            link->sealing--;
+            verbs_ready(endpoint, link);
+            continue;
+        }
         if (slot != NO_SLOT)
             link->puts[slot].leaving = false;
         link->unfinished--;
@@ -123,7 +132,10 @@ static void take_arrival(struct endpoint *endpoint, struct verbs_link *link,
     }
     link->arrivals[number % endpoint->arrivals] =
         (struct verbs_arrival){.there = true, .slot = slot, .bytes = bytes};
-    verbs_ready(endpoint, link);
+    if (slot < endpoint->sealed)
+        verbs_seal(endpoint, link, slot);
+    else
+        verbs_ready(endpoint, link);
 }
 
 /* Only the status, wr_id and queue pair of a failure mean something. What a
@@ -134,7 +146,7 @@ static void take_completion(struct endpoint *endpoint,
     struct verbs_work work = verbs_work_unpack(completion->wr_id);
     struct verbs_link *link = endpoint->links[work.peer];
 
-    if (link->state != LINK_UP && link->state != LINK_CLOSING)
+    if (link == NULL || link->state == LINK_ENDED || link->state == LINK_GONE)
         return;
     if (completion->status != IBV_WC_SUCCESS)
         verbs_lose(endpoint, link,
@@ -172,7 +184,8 @@ bool verbs_next(struct endpoint *endpoint, struct verbs_link *link,
         &link->arrivals[link->expected % endpoint->arrivals];
     uint32_t index;
 
-    if (!arrival->there)
+    if (!arrival->there || (arrival->slot < endpoint->sealed &&
+                            !link->seals[arrival->slot].closed))
         return false;
     *event = (struct event){
         .kind = EVENT_ARRIVED,

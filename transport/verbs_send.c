@@ -12,6 +12,7 @@
  * order.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 #include "verbs.h"
@@ -45,8 +46,10 @@ static bool fits(const struct endpoint *endpoint, const struct verbs_link *link,
     if (stripe->waiting_count == 0)
         return false;
     more = batch->count + writes_of(&link->puts[next_slot(stripe)]);
+    /* Room stays to seal each slot and to open it again. */
     return more <= SEND_BATCH &&
-           stripe->posted - stripe->done + more <= endpoint->send_depth;
+           stripe->posted - stripe->done + more + 2 * endpoint->sealed <=
+               endpoint->send_depth;
 }
 
 /* The next work request of the batch, a write of what *pieces will name. */
@@ -119,7 +122,7 @@ static void add_notified(const struct verbs_link *link,
     write->opcode = IBV_WR_RDMA_WRITE_WITH_IMM;
     write->imm_data = htonl((uint32_t)put->number << 16 | slot);
     write->wr.rdma.remote_addr = link->remote + at;
-    write->wr.rdma.rkey = link->remote_keys[slot];
+    write->wr.rdma.rkey = put->key;
     if (copied)
         write->send_flags |= IBV_SEND_INLINE;
 }
@@ -179,6 +182,23 @@ static bool post_batch(struct endpoint *endpoint, struct verbs_link *link,
     return true;
 }
 
+int verbs_post_one(const struct endpoint *endpoint, struct verbs_link *link,
+                   struct ibv_send_wr *request, uint16_t carried)
+{
+    struct verbs_stripe *stripe = &link->stripes[0];
+    struct ibv_send_wr *bad;
+    int rc;
+
+    if (stripe->posted - stripe->done == endpoint->send_depth)
+        return -EOVERFLOW;
+    request->wr_id = verbs_work_pack((struct verbs_work){
+        .peer = link->peer, .sent = true, .index = (uint16_t)stripe->posted});
+    rc = ibv_post_send(stripe->pair, request, &bad);
+    if (rc == 0)
+        stripe->carried[stripe->posted++ % endpoint->send_depth] = carried;
+    return -rc;
+}
+
 void verbs_post(struct endpoint *endpoint, struct verbs_link *link)
 {
     if (link->state != LINK_UP)
@@ -200,6 +220,10 @@ void verbs_enqueue(struct endpoint *endpoint, struct verbs_link *link,
     link->puts[slot] = *put;
     link->puts[slot].number = link->next_number++;
     link->puts[slot].leaving = true;
+    link->puts[slot].key = link->remote_keys[slot];
+    /* The peer opens a sealed slot again with its next key. */
+    if (slot < endpoint->sealed)
+        link->remote_keys[slot] = ibv_inc_rkey(link->remote_keys[slot]);
     link->unfinished++;
     endpoint->unfinished++;
 }

@@ -18,6 +18,7 @@
 
 static const struct credentials credentials = {.key = {7, 1, 4}};
 static const struct transport *transport;
+static bool sealed;
 
 bool rig_choose(const char *name)
 {
@@ -28,8 +29,11 @@ bool rig_choose(const char *name)
         transport = &transport_tcp;
         setenv("BALLOT_TCP_ENGINE",
                strcmp(name, "tcp-epoll") == 0 ? "epoll" : "uring", 1);
-    } else if (strcmp(name, "verbs") == 0) {
+    } else if (strcmp(name, "verbs") == 0 ||
+               strcmp(name, "verbs-sealed") == 0) {
         transport = &transport_verbs;
+        sealed = strcmp(name, "verbs") != 0;
+        setenv("BALLOT_IB_SEAL", sealed ? "1" : "0", 1);
     } else if (strcmp(name, "sim") == 0) {
         transport = &transport_sim;
     }
@@ -56,6 +60,11 @@ bool rig_is_refused(void)
 const struct transport *rig_transport(void)
 {
     return transport;
+}
+
+bool rig_is_sealed(void)
+{
+    return sealed;
 }
 
 bool rig_links_itself(void)
@@ -94,6 +103,7 @@ void rig_open(struct rig *rig, uint32_t slots, uint32_t slot_bytes)
                                          .ranks = RIG_RANKS,
                                          .slots = slots,
                                          .slot_bytes = slot_bytes,
+                                         .sealed_slots = slots - 1,
                                          .credentials = &credentials,
                                          .interface = "127.0.0.1",
                                          .context = rig->network};
@@ -237,7 +247,7 @@ void rig_put(struct rig *rig, uint32_t from, uint32_t to, uint32_t slot,
     assert_int_equal(transport->put(rig->endpoints[from], to, slot, bytes), 0);
 }
 
-void rig_check(const struct rig *rig, const struct event *event, uint32_t from,
+void rig_check(struct rig *rig, const struct event *event, uint32_t from,
                uint32_t to, uint32_t slot, uint32_t bytes, uint32_t salt)
 {
     const uint8_t *memory = event->memory;
@@ -252,6 +262,21 @@ void rig_check(const struct rig *rig, const struct event *event, uint32_t from,
         if (memory[i] != pattern(from, to, slot, salt, i))
             fail_msg("byte %u of %u, slot %u, from %u to %u", i, bytes, slot,
                      from, to);
+    }
+    rig_release(rig, to, event);
+}
+
+void rig_release(struct rig *rig, uint32_t rank, const struct event *event)
+{
+    uint64_t deadline_ns = rig_now_ns() + 5000000000u;
+
+    if (transport->release == NULL || rig->endpoints[rank] == NULL)
+        return;
+    transport->release(rig->endpoints[rank], event->peer, event->slot);
+    /* Ranks are told by a put that follows; the tests know without one. */
+    while (sealed && transport->busy(rig->endpoints[rank])) {
+        assert_true(rig_now_ns() < deadline_ns);
+        transport->poll(rig->endpoints[rank], NULL, 0);
     }
 }
 

@@ -27,12 +27,14 @@ struct rig {
     struct sim *network; /* NULL but for sim */
 };
 
-/* Chooses what all rigs are made of: shm, tcp-uring, tcp-epoll, verbs or sim;
- * false if there is no such transport. */
+/* Chooses what all rigs are made of: shm, tcp-uring, tcp-epoll, verbs,
+ * verbs-sealed or sim; false if there is no such transport. */
 bool rig_choose(const char *name);
 /* Whether the kernel, or the container, refuses what was chosen. */
 bool rig_is_refused(void);
 const struct transport *rig_transport(void);
+/* Whether slots are sealed, but for the last one. */
+bool rig_is_sealed(void);
 /* Whether a rank is linked with itself. */
 bool rig_links_itself(void);
 
@@ -61,8 +63,11 @@ bool rig_silent(struct rig *rig, long ms);
  * of (from, to, slot, salt), and puts. */
 void rig_put(struct rig *rig, uint32_t from, uint32_t to, uint32_t slot,
              uint32_t bytes, uint32_t salt);
-/* Fails the test unless the event is that put, byte by byte. */
-void rig_check(const struct rig *rig, const struct event *event, uint32_t from,
+/* What arrived was read: its slot may be written again. */
+void rig_release(struct rig *rig, uint32_t rank, const struct event *event);
+/* Fails the test unless the event is that put, byte by byte; then releases it.
+ */
+void rig_check(struct rig *rig, const struct event *event, uint32_t from,
                uint32_t to, uint32_t slot, uint32_t bytes, uint32_t salt);
 
 /* Fails the test unless the event is that loss. */

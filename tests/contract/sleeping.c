@@ -118,6 +118,15 @@ static bool strike(const struct player *player)
     return transport->put(player->endpoint, player->peer, 0, 64) == 0;
 }
 
+static bool take(const struct player *player, const struct event *event)
+{
+    const struct transport *transport = rig_transport();
+
+    if (transport->release != NULL)
+        transport->release(player->endpoint, event->peer, event->slot);
+    return event->kind == EVENT_ARRIVED;
+}
+
 /* Sleeps after a number of looks that varies, so that the put comes at every
  * moment of arm(). */
 static bool await(const struct player *player)
@@ -126,10 +135,9 @@ static bool await(const struct player *player)
 
     for (int looks = player->played % 13; looks > 0; looks--) {
         if (rig_transport()->poll(player->endpoint, &event, 1) == 1)
-            return event.kind == EVENT_ARRIVED;
+            return take(player, &event);
     }
-    return sleep_for_event(player->endpoint, &event) &&
-           event.kind == EVENT_ARRIVED;
+    return sleep_for_event(player->endpoint, &event) && take(player, &event);
 }
 
 static void *play(void *context)

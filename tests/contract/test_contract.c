@@ -2,7 +2,7 @@
 /*
  * test_contract.c - what transport.h promises, of any transport.
  *
- *   test_contract shm | tcp-uring | tcp-epoll | verbs | sim
+ *   test_contract shm | tcp-uring | tcp-epoll | verbs | verbs-sealed | sim
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -150,6 +150,7 @@ static void a_flooding_peer_hides_nobody(void **state)
             continue;
         /* What was taken is put again at once: rank 0 never runs dry. */
         assert_true(++before < EVENTS_MAX);
+        rig_release(&rig, 2, &event);
         if (transport->stage(rig.endpoints[0], 2, event.slot) != NULL)
             rig_put(&rig, 0, 2, event.slot, 64, 0);
     }
@@ -178,6 +179,30 @@ static void a_slot_that_leaves_cannot_be_staged(void **state)
     assert_true(rig_silent(&rig, 50));
     assert_false(transport->busy(sender));
     assert_non_null(transport->stage(sender, 1, 0));
+    rig_stop(&rig);
+}
+
+/* A peer that writes again before it was allowed to loses its link, and what is
+ * read stays as it is. */
+static void a_sealed_slot_does_not_change(void **state)
+{
+    struct event event, lost;
+
+    (void)state;
+    if (!rig_is_sealed())
+        skip();
+    rig_start(&rig, 3, 4096);
+    rig_put(&rig, 0, 1, 0, 4096, 1);
+    rig_put(&rig, 0, 1, 1, 4096, 2);
+    event = rig_next(&rig, 1);
+    rig_put(&rig, 0, 1, 0, 4096, 3);
+    lost = rig_next(&rig, 0);
+    assert_int_equal(lost.kind, EVENT_LOST);
+    rig_check(&rig, &event, 0, 1, 0, 4096, 1);
+    event = rig_next(&rig, 1);
+    rig_check(&rig, &event, 0, 1, 1, 4096, 2);
+    event = rig_next(&rig, 1);
+    assert_int_equal(event.kind, EVENT_LOST);
     rig_stop(&rig);
 }
 
@@ -330,6 +355,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(poll_fills_at_most_max_events),
         cmocka_unit_test(a_flooding_peer_hides_nobody),
         cmocka_unit_test(a_slot_that_leaves_cannot_be_staged),
+        cmocka_unit_test(a_sealed_slot_does_not_change),
         cmocka_unit_test(arm_says_again_while_events_wait),
         cmocka_unit_test(nobody_wakes_an_idle_sleeper),
         cmocka_unit_test(no_wakeup_is_lost_in_a_race),
@@ -344,7 +370,9 @@ int main(int argc, char **argv)
     };
 
     if (argc != 2 || !rig_choose(argv[1])) {
-        fprintf(stderr, "use: %s shm | tcp-uring | tcp-epoll | verbs | sim\n",
+        fprintf(stderr,
+                "use: %s shm | tcp-uring | tcp-epoll | verbs | "
+                "verbs-sealed | sim\n",
                 argv[0]);
         return 2;
     }
