@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -107,6 +108,19 @@ static int open_channel(struct endpoint *endpoint)
     return 0;
 }
 
+/* Said while another transport can still be chosen. Without the device file
+ * librdmacm would write to the program's standard error, too. */
+static int check_manager(const struct endpoint *endpoint)
+{
+    if (access("/dev/infiniband/rdma_cm", R_OK | W_OK) == 0)
+        return 0;
+    verbs_explain(endpoint,
+                  "/dev/infiniband/rdma_cm: %s: modprobe rdma_ucm (in "
+                  "containers pass the device)",
+                  strerror(errno));
+    return -ENODEV;
+}
+
 /* Sealing is asked for, or nothing is checked. */
 static int check_seal(const struct endpoint *endpoint)
 {
@@ -150,6 +164,8 @@ static int fill(struct endpoint *endpoint)
                                why);
     if (why[0] != '\0')
         verbs_explain(endpoint, "%s", why);
+    if (rc == 0)
+        rc = check_manager(endpoint);
     if (rc == 0)
         rc = check_seal(endpoint);
     if (rc == 0)

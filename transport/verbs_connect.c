@@ -138,10 +138,11 @@ static void drop_unrouted(struct endpoint *endpoint,
     for (uint32_t i = 0; i < endpoint->config.ranks; i++) {
         if (!routes[i].wanted || endpoint->links[i] == NULL)
             continue;
-        verbs_explain(endpoint,
-                      "no RDMA route to rank %u: %s (do both ports reach each "
-                      "other? TCP does)",
-                      i, strerror(-routes[i].error));
+        verbs_explain(
+            endpoint,
+            "no RDMA route to rank %u: %s (do both ports reach each "
+            "other? TCP does)",
+            i, routes[i].error != 0 ? strerror(-routes[i].error) : "no answer");
         verbs_link_free(endpoint, endpoint->links[i]);
         endpoint->links[i] = NULL;
     }
@@ -174,10 +175,6 @@ static int link_peers(struct endpoint *endpoint, struct meeting *meeting,
                                       deadline_ns);
     int exchanged, admitted;
 
-    if (routed == -ENODEV)
-        verbs_explain(endpoint,
-                      "the RDMA connection manager is not there: modprobe "
-                      "rdma_ucm (in containers pass /dev/infiniband/rdma_cm)");
     drop_unrouted(endpoint, meeting->routes);
     exchanged = verbs_links_exchange(endpoint, meeting->routes, deadline_ns);
     admitted = admit_links(endpoint, wanted);

@@ -27,7 +27,7 @@ struct verbs_route {
  * Resolves every wanted route at once; an address or route that does not answer
  * is asked for again until the deadline.
  *   -ETIMEDOUT  routes[i].wanted and .error say which and why
- *   -ENODEV     librdmacm does not work here (no /dev/infiniband/rdma_cm)
+ *   or the errno of an event channel that cannot be opened
  */
 int verbs_routes_resolve(const struct verbs_device *device,
                          const struct verbs_settings *settings,

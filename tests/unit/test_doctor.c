@@ -146,11 +146,12 @@ static void connections_need_rdma_cm(void **state)
     snprintf(path, sizeof(path), "%s/dev/infiniband/rdma_cm", machine_root);
     assert_int_equal(unlink(path), 0);
     machine_read();
+    strcpy(machine_facts.transport_asked, "verbs");
     machine_judge();
     machine_has("rdma-cm-missing", LEVEL_ERROR, "there is no",
                 "--device /dev/infiniband");
     assert_true(problems_stop(&machine_problems));
-    strcpy(machine_facts.transport_asked, "shm");
+    strcpy(machine_facts.transport_asked, "");
     machine_judge();
     machine_has("rdma-cm-missing", LEVEL_WARNING, "there is no", "--device");
 }

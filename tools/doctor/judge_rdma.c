@@ -90,8 +90,13 @@ static void judge_rdma_cm(struct problems *problems, const struct facts *facts)
 
     if (facts->rdma_cm_node == NODE_USABLE)
         return;
+    /* Found out when the transport is opened: tcp takes its place, unless verbs
+     * was asked for. */
     problem = problems_add(
-        problems, late_rdma_level(facts), "rdma-cm-missing",
+        problems,
+        strcmp(facts->transport_asked, "verbs") == 0 ? LEVEL_ERROR
+                                                     : LEVEL_WARNING,
+        "rdma-cm-missing",
         "%s /dev/infiniband/rdma_cm, by which an IP address leads to an RDMA "
         "device",
         facts->rdma_cm_node == NODE_MISSING ? "there is no"
