@@ -19,8 +19,8 @@ enum {
     EVENTS_MAX = 256, /* of the device, taken in one watch */
 };
 
-/* What an epoll event names, beside the peers. */
-enum { WATCH_CHANNEL = UINT32_MAX, WATCH_DEVICE = UINT32_MAX - 1 };
+/* What an epoll event names, beside the peers: as uint32_t, above them all. */
+enum { WATCH_CHANNEL = -1, WATCH_DEVICE = -2 };
 
 static int watch_descriptor(const struct endpoint *endpoint, int descriptor,
                             uint32_t name)
