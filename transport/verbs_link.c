@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -367,7 +368,8 @@ void verbs_link_cut(struct endpoint *endpoint, struct verbs_link *link)
         endpoint->closing--;
     link->state = LINK_GONE;
     /* First the peer is told; a child that was forked may hold the connection,
-     * too. Then it can write no more. */
+     * too, and with it what is watched. Then it can write no more. */
+    epoll_ctl(endpoint->epoll, EPOLL_CTL_DEL, link->descriptor, NULL);
     shutdown(link->descriptor, SHUT_RDWR);
     close(link->descriptor);
     link->descriptor = -1;
