@@ -87,6 +87,15 @@ struct meeting {
     struct verbs_route *routes; /* [ranks] */
 };
 
+static int open_meeting(struct meeting *meeting, uint32_t ranks)
+{
+    meeting->peers = calloc(ranks, sizeof(struct mesh_peer));
+    meeting->routes = calloc(ranks, sizeof(struct verbs_route));
+    for (uint32_t i = 0; meeting->peers != NULL && i < ranks; i++)
+        meeting->peers[i].descriptor = -1;
+    return meeting->peers == NULL || meeting->routes == NULL ? -ENOMEM : 0;
+}
+
 static int prepare(const struct endpoint *endpoint, struct meeting *meeting,
                    const struct address *table, const bool *wanted,
                    uint32_t *count)
@@ -94,7 +103,6 @@ static int prepare(const struct endpoint *endpoint, struct meeting *meeting,
     for (uint32_t peer = 0; peer < endpoint->config.ranks; peer++) {
         int rc;
 
-        meeting->peers[peer].descriptor = -1;
         if (!wanted[peer])
             continue;
         if (peer == endpoint->config.rank)
@@ -209,10 +217,7 @@ int verbs_connect(struct endpoint *endpoint, const struct address *table,
                   bool *wanted, uint32_t epoch, uint64_t deadline_ns)
 {
     struct endpoint_config *config = &endpoint->config;
-    struct meeting meeting = {
-        .peers = calloc(config->ranks, sizeof(struct mesh_peer)),
-        .routes = calloc(config->ranks, sizeof(struct verbs_route)),
-    };
+    struct meeting meeting = {0};
     struct mesh_config mesh = {
         .handshake = {.credentials = config->credentials,
                       .purpose = PURPOSE_VERBS,
@@ -223,11 +228,12 @@ int verbs_connect(struct endpoint *endpoint, const struct address *table,
         .deadline_ns = deadline_ns,
     };
     uint32_t count = 0;
-    int rc = -ENOMEM;
+    int rc;
 
     if (endpoint->listener.descriptor < 0)
-        rc = -EISCONN;
-    else if (meeting.peers != NULL && meeting.routes != NULL)
+        return -EISCONN;
+    rc = open_meeting(&meeting, config->ranks);
+    if (rc == 0)
         rc = prepare(endpoint, &meeting, table, wanted, &count);
     if (rc != 0)
         goto free_meeting;
