@@ -78,7 +78,8 @@ static void verbs_close(struct endpoint *endpoint)
     verbs_memory_close(endpoint);
     for (uint32_t i = 0; i < endpoint->peers_count; i++)
         verbs_link_free(endpoint, endpoint->links[endpoint->peers[i]]);
-    if (endpoint->channel != NULL)
+    /* Before it has queues the channel may not be open, or may block. */
+    if (endpoint->queues_count > 0)
         verbs_watch_woken(endpoint);
     verbs_queues_close(endpoint);
     if (endpoint->channel != NULL)

@@ -38,6 +38,7 @@ int verbs_queues_open(struct endpoint *endpoint, uint32_t links)
     uint32_t entries = entries_of_link(endpoint);
     uint32_t room = (uint32_t)endpoint->device.limits.max_cqe / entries;
     uint32_t each = links < room ? links : room;
+    uint32_t count;
 
     if (room == 0) {
         verbs_explain(endpoint,
@@ -46,20 +47,22 @@ int verbs_queues_open(struct endpoint *endpoint, uint32_t links)
                       endpoint->device.limits.max_cqe, entries);
         return -E2BIG;
     }
-    endpoint->queues_count = (links + each - 1) / each;
-    endpoint->queues = calloc(endpoint->queues_count, sizeof(struct ibv_cq *));
+    count = (links + each - 1) / each;
+    endpoint->queues = calloc(count, sizeof(struct ibv_cq *));
     if (endpoint->queues == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < endpoint->queues_count; i++) {
+    while (endpoint->queues_count < count) {
+        struct ibv_cq *queue;
+
         errno = ENOMEM;
-        endpoint->queues[i] =
-            ibv_create_cq(endpoint->device.context, (int)(each * entries), NULL,
-                          endpoint->channel, 0);
-        if (endpoint->queues[i] == NULL) {
+        queue = ibv_create_cq(endpoint->device.context, (int)(each * entries),
+                              NULL, endpoint->channel, 0);
+        if (queue == NULL) {
             verbs_explain(endpoint, "ibv_create_cq for %u entries: %s",
                           each * entries, strerror(errno));
             return -errno;
         }
+        endpoint->queues[endpoint->queues_count++] = queue;
     }
     return 0;
 }
@@ -67,8 +70,7 @@ int verbs_queues_open(struct endpoint *endpoint, uint32_t links)
 void verbs_queues_close(struct endpoint *endpoint)
 {
     for (uint32_t i = 0; i < endpoint->queues_count; i++)
-        if (endpoint->queues != NULL && endpoint->queues[i] != NULL)
-            ibv_destroy_cq(endpoint->queues[i]);
+        ibv_destroy_cq(endpoint->queues[i]);
     free(endpoint->queues);
     endpoint->queues = NULL;
     endpoint->queues_count = 0;
