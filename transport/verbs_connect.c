@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mesh.h"
+#include "stream.h"
 #include "verbs.h"
 #include "verbs_transport.h"
 
@@ -178,9 +179,14 @@ static int link_peers(struct endpoint *endpoint, struct meeting *meeting,
                       bool *wanted, uint64_t deadline_ns)
 {
     int made = make_links(endpoint, meeting);
+    uint64_t now_ns = stream_now_ns();
+    /* A route that is not found leaves time to meet the other peers. */
+    uint64_t routes_ns = now_ns < deadline_ns
+                             ? deadline_ns - (deadline_ns - now_ns) / 4
+                             : deadline_ns;
     int routed = verbs_routes_resolve(&endpoint->device, &endpoint->settings,
                                       meeting->routes, endpoint->config.ranks,
-                                      deadline_ns);
+                                      routes_ns);
     int exchanged, admitted;
 
     drop_unrouted(endpoint, meeting->routes);

@@ -158,8 +158,11 @@ int verbs_routes_resolve(const struct verbs_device *device,
         if (resolver.missing == 0 || now_ns >= deadline_ns)
             break;
         for (uint32_t i = 0; i < count; i++)
-            if (routes[i].wanted && routes[i].id == NULL)
+            if (routes[i].wanted && routes[i].id == NULL &&
+                now_ns >= routes[i].again_ns) {
+                routes[i].again_ns = again_ns;
                 begin_try(&resolver, &routes[i]);
+            }
         poll(&waited, 1,
              stream_wait_ms(now_ns,
                             again_ns < deadline_ns ? again_ns : deadline_ns));

@@ -21,6 +21,7 @@ struct verbs_route {
     uint16_t pkey;           /* network order; 0: the first of the port */
     int error;               /* why it is still wanted */
     struct rdma_cm_id *id;   /* of the try under way */
+    uint64_t again_ns;       /* no other try begins before */
 };
 
 /*
