@@ -241,7 +241,10 @@ static void look_at_device(struct search *search, struct ibv_device *found)
         return;
     }
     device.node = node_of(found);
-    if (ibv_query_device(device.context, &device.limits) == 0)
+    if (ibv_query_device(device.context, &device.limits) != 0)
+        note(search, ibv_get_device_name(found), 0,
+             "cannot be asked what it can do (is its driver being unloaded?)");
+    else
         for (uint8_t port = 1; port <= device.limits.phys_port_cnt; port++)
             look_at_port(search, &device, port);
     if (search->best.context != device.context)
