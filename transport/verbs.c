@@ -303,7 +303,8 @@ void verbs_ready(struct endpoint *endpoint, struct verbs_link *link)
 {
     uint32_t last = endpoint->ready_first + endpoint->ready_count;
 
-    if (link->queued)
+    /* Before it is up it may yet be freed. */
+    if (link->queued || link->state == LINK_MEETING)
         return;
     link->queued = true;
     endpoint->ready[last % endpoint->config.ranks] = link->peer;

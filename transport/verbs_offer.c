@@ -189,6 +189,8 @@ static int meet(struct endpoint *endpoint, struct verbs_link *link,
     if (rc <= 0)
         return rc == 0 ? -EAGAIN : rc;
     link->state = LINK_UP;
+    if (link->arrivals[link->expected].there) /* already */
+        verbs_ready(endpoint, link);
     free(link->offer);
     link->offer = NULL;
     return 0;
