@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# mutants.sh - puts one defect at a time into a copy of the round's sources, and
-# sees whether the simulation or the unit tests notice.
+# mutants.sh - puts one defect at a time into a copy of the sources of the round
+# or of verbs, and sees whether the simulation or the unit tests notice.
 #
 #   mutants.sh [NAME...]     only these; see tests/mutants/
 #
@@ -51,28 +51,41 @@ base()
     cp -r "$root/tests/sim" "$work/base/tests/"
     cp "$root"/tests/unit/test_{caster,tally}.c "$work/base/tests/"
     cp "$work/absent.c" "$work/base/"
+    mkdir -p "$work/verbs" "$work/base/tests/verbs"
+    cp "$root"/tests/unit/*{fake,verbs}_*.[ch] "$root/tests/unit/test_verbs.c" \
+        "$work/base/tests/verbs/"
     cd "$work/base" || return 1
     for source in $sources $mutable tests/sim/*.c tests/test_*.c absent.c; do
-        echo "$source"
-    done | xargs -P "$jobs" -I{} bash -c \
-        'compile {} "$work/base/$(basename {} .c).o"'
+        echo "$source" base
+    done > "$work/list"
+    for source in transport/*.c tests/verbs/*.c; do
+        echo "$source" verbs
+    done | grep -v /sim >> "$work/list"
+    xargs -P "$jobs" -L 1 bash -c \
+        'compile "$0" "$work/$1/$(basename "$0" .c).o"' < "$work/list"
+}
+
+# Runs the unit test $1 with the limit: adds to `unit` what it noticed.
+try()
+{
+    local failed
+
+    timeout "$limit_s" "./test_$1" > out 2>&1 && return
+    failed=$(sed -n 's/.*FAILED.* \([0-9]*\) test(s).*/\1/p' out)
+    unit+="${failed:-crash} in $1 "
 }
 
 # Links and runs the tests of the folder $1: sets `unit` and `sim` to what they
 # noticed, or to nothing.
-judge()
+judge_base()
 {
-    local dir=$1 out=$1/out failed
-
     unit=
     sim=
-    cd "$dir" || return 1
+    cd "$1" || return 1
     for test in caster tally; do
         $cc $flags caster.o tally.o decide.o "test_$test.o" -lcmocka \
             -o "test_$test" || return 1
-        timeout "$limit_s" "./test_$test" > "$out" 2>&1 && continue
-        failed=$(sed -n 's/.*FAILED.* \([0-9]*\) test(s).*/\1/p' "$out")
-        unit+="${failed:-crash} in $test "
+        try "$test"
     done
     rm test_*.o
     $cc $flags ./*.o -lpthread -lnuma -o simulate || return 1
@@ -80,6 +93,27 @@ judge()
     [ $? -ne 124 ] || sim='does not end'
     # The rarest defects are worth a longer look.
     [ -n "$unit$sim" ] || [ "$more" -eq 0 ] || simulate $((seeds + 1)) "$more"
+    return 0
+}
+
+# The same for verbs, with the device that is in the process.
+judge_verbs()
+{
+    local object test wraps
+
+    unit=
+    sim=
+    cd "$1" || return 1
+    wraps=$(sed -n 's/^WRAP([^,]*, \([a-z_0-9]*\),.*/-Wl,--wrap=\1/p' \
+        "$work/base/tests/verbs/fake_wraps.h")
+    mkdir -p tests
+    mv test_*.o tests/
+    for object in tests/*.o; do
+        test=$(basename "$object" .o)
+        $cc $flags $wraps ./*.o "$object" -lcmocka -libverbs -lrdmacm -lsodium \
+            -luring -lnuma -lpthread -o "$test" || return 1
+        try "${test#test_}"
+    done
     return 0
 }
 
@@ -103,21 +137,22 @@ simulate()
 # One mutant; prints its line of the table, leaves a file if it survives.
 mutate()
 {
-    local name=$1 dir=$work/$1 file place
+    local name=$1 dir=$work/$1 file place part=base
 
     file=$(sed -n '1s/^# //p' "$root/tests/mutants/$name.sed")
+    [[ $file != transport/verbs* ]] || part=verbs
     # Beside the original, for what it includes.
     place=$work/base/${file%.c}.$name.c
     touch "$work/$name.bad"
     mkdir -p "$dir"
-    ln "$work"/base/*.o "$dir/"
+    ln "$work/$part"/*.o "$dir/"
     rm "$dir/$(basename "$file" .c).o"
     sed -f "$root/tests/mutants/$name.sed" "$work/base/$file" > "$place"
     cd "$work/base" || return
     if cmp -s "$file" "$place"; then
         printf '%-28s changes nothing\n' "$name"
     elif ! compile "$place" "$dir/$(basename "$file" .c).o" ||
-        ! judge "$dir"; then
+        ! "judge_$part" "$dir"; then
         printf '%-28s cannot be built\n' "$name"
     elif [ -z "$unit$sim" ]; then
         printf '%-28s SURVIVES\n' "$name"
@@ -127,16 +162,18 @@ mutate()
     fi
     rm -rf "$dir"
 }
-export -f judge simulate mutate
+export -f try judge_base judge_verbs simulate mutate
 
 base || exit 1
-mkdir -p "$work/none"
-ln "$work"/base/*.o "$work/none/"
-more=0 judge "$work/none" || exit 1
-if [ -n "$unit$sim" ]; then
-    echo "mutants.sh: the sources themselves fail: $unit$sim" >&2
-    exit 1
-fi
+for part in base verbs; do
+    mkdir -p "$work/none_$part"
+    ln "$work/$part"/*.o "$work/none_$part/"
+    more=0 "judge_$part" "$work/none_$part" || exit 1
+    if [ -n "$unit$sim" ]; then
+        echo "mutants.sh: the sources themselves fail: $unit$sim" >&2
+        exit 1
+    fi
+done
 names=$*
 if [ -z "$names" ]; then
     names=$(cd "$root/tests/mutants" && printf '%s\n' *.sed | sed 's/[.]sed$//')

@@ -1,0 +1,2 @@
+# transport/verbs_queue.c
+s/\.spent == RECEIVE_BATCH \&\&/.spent == UINT32_MAX \&\&/
