@@ -62,6 +62,7 @@ static void print_measured(FILE *file, const struct bench_row *row,
             result->verdict == BENCH_MET       ? "true"
             : result->verdict == BENCH_NOT_MET ? "false"
                                                : "null");
+    fprintf(file, "\"tries\": %d, ", result->tries);
     if (result->beside > 0)
         fprintf(file, "\"beside\": %.4f, ", result->beside);
     if (row->stretch > 0)

@@ -42,6 +42,28 @@ static void end_progress(void)
         fputs("\r\33[K", stderr);
 }
 
+/* A median can be off by 5 % where others share the memory: what is not met is
+ * measured again, a while later, and the best stands. */
+static void measure_again(struct bench_report *report, struct bench_room *room,
+                          const struct bench_effort *effort)
+{
+    for (int try = 2; try <= report->options->tries; try++)
+        for (size_t i = 0; i < report->rows.count; i++) {
+            struct bench_result *best = &report->results[i], result = {0};
+
+            if (best->verdict != BENCH_NOT_MET)
+                continue;
+            show_progress(report, i);
+            bench_measure(&result, &report->rows.rows[i], room, effort);
+            end_progress();
+            if (bench_is_measured(&result) && result.ratio > best->ratio)
+                *best = result;
+            best->tries = try;
+            if (!report->options->json)
+                bench_table_row(stdout, report, i);
+        }
+}
+
 static void measure_rows(struct bench_report *report, struct bench_room *room)
 {
     const struct bench_options *options = report->options;
@@ -57,10 +79,12 @@ static void measure_rows(struct bench_report *report, struct bench_room *room)
         show_progress(report, i);
         bench_measure(&report->results[i], &report->rows.rows[i], room,
                       &effort);
+        report->results[i].tries = 1;
         end_progress();
         if (!options->json)
             bench_table_row(stdout, report, i);
     }
+    measure_again(report, room, &effort);
     report->others_cores = bench_others_cores(&others);
     report->huge = bench_memory_huge(&room->memory);
 }

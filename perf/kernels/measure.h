@@ -37,6 +37,7 @@ struct bench_result {
     double gbs;    /* medians */
     double limit_gbs;
     double beside; /* 0: the row has none */
+    int tries;     /* of which this is the best */
 };
 
 /* Measures one row; trouble is a verdict. */

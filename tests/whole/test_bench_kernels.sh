@@ -59,13 +59,13 @@ measured()
     run 0 --table --quick --rounds 1 --only V1,V7,P1,U1 --tsv rows.tsv
 }
 
-# 18 columns; the speeds are not 0, and no row is missing for a wrong result.
+# 19 columns; the speeds are not 0, and no row is missing for a wrong result.
 sane_rows()
 {
     awk -F '\t' '
         /^#/ { next }
-        $1 == "id" { if (NF != 18) exit 1; next }
-        NF != 18 || $12 == "WRONG" { print "  wrong row: " $0; bad = 1 }
+        $1 == "id" { if (NF != 19) exit 1; next }
+        NF != 19 || $12 == "WRONG" { print "  wrong row: " $0; bad = 1 }
         $12 != "skipped" && !($11 > 0 && $15 > 0 && $16 > 0) {
             print "  no speed: " $0; bad = 1
         }
