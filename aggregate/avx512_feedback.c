@@ -18,6 +18,10 @@ ALWAYS __m512 sums_load(const float *error, const float *gradient)
     return _mm512_add_ps(_mm512_loadu_ps(gradient), _mm512_loadu_ps(error));
 }
 
+/* Without optimisation gcc's intrinsic is a macro, with a conversion. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
 /* p - sent, or 0 where that is a NaN or an infinity: four bits of the table
  * say what becomes of each class of values, 0 as it is, 8 zero. */
 ALWAYS __m512 rest_of(__m512 p, __m512 sent)
@@ -27,6 +31,8 @@ ALWAYS __m512 rest_of(__m512 p, __m512 sent)
 
     return _mm512_fixupimm_ps(rest, rest, _mm512_set1_epi32(CLASSES), 0);
 }
+
+#pragma GCC diagnostic pop
 
 /* 64 coordinates; `marked` may be NULL. */
 ALWAYS void feedback_word(uint64_t *restrict below, uint64_t *restrict marked,
