@@ -89,21 +89,26 @@ static void print_row(FILE *file, const struct perf_row *row,
             row->floor_us, options->iterations, collective);
 }
 
+void perf_json_head(FILE *file, char **arguments, time_t started)
+{
+    char text[64];
+    struct tm when;
+
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ",
+             gmtime_r(&started, &when));
+    fprintf(
+        file, "{\n  \"version\": \"%d.%d.%d\",\n  \"start_time\": \"%s\",\n",
+        BALLOT_VERSION_MAJOR, BALLOT_VERSION_MINOR, BALLOT_VERSION_PATCH, text);
+    print_arguments(file, arguments);
+    print_environment(file);
+}
+
 void perf_json(FILE *file, const struct perf_report *report)
 {
     const struct perf_options *options = report->options;
     uint64_t wrong = perf_report_wrong(report);
-    char started[64];
-    struct tm when;
 
-    strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ",
-             gmtime_r(&report->started, &when));
-    fprintf(file,
-            "{\n  \"version\": \"%d.%d.%d\",\n  \"start_time\": \"%s\",\n",
-            BALLOT_VERSION_MAJOR, BALLOT_VERSION_MINOR, BALLOT_VERSION_PATCH,
-            started);
-    print_arguments(file, options->arguments);
-    print_environment(file);
+    perf_json_head(file, options->arguments, report->started);
     /* The readers of nccl-tests' files look for this key. */
     fprintf(file, "  \"nccl_version\": null,\n  \"ranks\": %d,\n",
             report->ranks);

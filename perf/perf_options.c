@@ -28,7 +28,10 @@ enum {
 
 static const char help[] =
     "Usage: ballot-perf all_reduce|broadcast|barrier [options]\n"
-    "Measures a collective and prints the table of nccl-tests.\n"
+    "       ballot-perf p2p [options]; see ballot-perf p2p --help\n"
+    "Measures a collective and prints the table of nccl-tests; p2p measures "
+    "one\n"
+    "pair of ranks without any, as perftest does.\n"
     "\n"
     "  -b, --minbytes SIZE      first size, as the caller sees it (32M)\n"
     "  -e, --maxbytes SIZE      last size (32M); 64, 1K, 32M, 1G\n"
@@ -108,8 +111,7 @@ const char *perf_collective_name(enum perf_collective collective)
     return collectives[collective];
 }
 
-/* Bytes, with powers of 1024. */
-static bool parse_bytes(const char *text, size_t *bytes)
+bool perf_parse_bytes(const char *text, size_t *bytes)
 {
     static const char units[] = "KMG";
     char *end;
@@ -170,9 +172,12 @@ static const char *parse_average(struct perf_options *options)
 static const char *parse_option(struct perf_options *o, int option)
 {
     switch (option) {
-    case 'b': return unless(parse_bytes(optarg, &o->least_bytes), "64 or 32M");
-    case 'e': return unless(parse_bytes(optarg, &o->most_bytes), "64 or 32M");
-    case 'i': return unless(parse_bytes(optarg, &o->step_bytes), "64 or 1M");
+    case 'b':
+        return unless(perf_parse_bytes(optarg, &o->least_bytes), "64 or 32M");
+    case 'e':
+        return unless(perf_parse_bytes(optarg, &o->most_bytes), "64 or 32M");
+    case 'i':
+        return unless(perf_parse_bytes(optarg, &o->step_bytes), "64 or 1M");
     case 'f':
         return unless(launch_count(optarg, 1, FACTOR_MOST, &o->factor),
                       "1 to 1024");
@@ -214,7 +219,7 @@ static const char *parse_option(struct perf_options *o, int option)
     }
 }
 
-static int refuse(const char *what, const char *cure)
+int perf_refuse(const char *what, const char *cure)
 {
     fprintf(stderr, "ballot-perf: %s; %s\n", what, cure);
     return LAUNCH_EXIT_USAGE;
@@ -236,16 +241,17 @@ static bool is_program(const char *name)
     return false;
 }
 
-static int check_plot(const char *file)
+int perf_check_plot(const char *file)
 {
     const char *end = strrchr(file, '.');
 
     if (end == NULL || strcmp(end, ".png") != 0)
-        return refuse("--plot draws PNG alone", "name the file X.png");
+        return perf_refuse("--plot draws PNG alone", "name the file X.png");
     if (!is_program("gnuplot"))
-        return refuse("--plot needs gnuplot, which is not on PATH",
-                      "install it (apt-get install gnuplot-nox), or take the "
-                      "numbers from -J FILE.json");
+        return perf_refuse(
+            "--plot needs gnuplot, which is not on PATH",
+            "install it (apt-get install gnuplot-nox), or take the "
+            "numbers from -J FILE.json");
     return 0;
 }
 
@@ -256,25 +262,29 @@ static int check_together(const struct perf_options *options)
     const uint32_t only_float = 1u << BALLOT_FLOAT32;
 
     if (options->least_bytes > options->most_bytes)
-        return refuse("the first size (-b) is above the last (-e)",
-                      "raise -e, as in -b 1M -e 64M; both are 32M by default");
+        return perf_refuse(
+            "the first size (-b) is above the last (-e)",
+            "raise -e, as in -b 1M -e 64M; both are 32M by default");
     if (options->collective == PERF_ALL_REDUCE &&
         (options->ops & majority) == 0 && (options->types & only_float) == 0)
-        return refuse("sum and avg take float alone",
-                      "use -d float, or -o majority for the other types");
+        return perf_refuse("sum and avg take float alone",
+                           "use -d float, or -o majority for the other types");
     if (options->ranks > 0 && options->root >= options->ranks)
-        return refuse("--root is no rank", "give one below --ranks");
+        return perf_refuse("--root is no rank", "give one below --ranks");
     if (options->ranks > 0 && getenv("BALLOT_RANK") != NULL)
-        return refuse("--ranks starts a job of its own, but BALLOT_RANK says "
-                      "that a launcher has started one",
-                      "leave --ranks out, or the launcher");
+        return perf_refuse(
+            "--ranks starts a job of its own, but BALLOT_RANK says "
+            "that a launcher has started one",
+            "leave --ranks out, or the launcher");
     if (options->checked && getenv("BALLOT_QUORUM") != NULL)
-        return refuse("with BALLOT_QUORUM a late rank's vote may be missing, "
-                      "so there is no one right result to compare with",
-                      "give -c 0, or unset BALLOT_QUORUM");
+        return perf_refuse(
+            "with BALLOT_QUORUM a late rank's vote may be missing, "
+            "so there is no one right result to compare with",
+            "give -c 0, or unset BALLOT_QUORUM");
     if (options->plot_file != NULL && options->collective == PERF_BARRIER)
-        return refuse("a barrier has no bandwidth to draw", "leave --plot out");
-    return options->plot_file != NULL ? check_plot(options->plot_file) : 0;
+        return perf_refuse("a barrier has no bandwidth to draw",
+                           "leave --plot out");
+    return options->plot_file != NULL ? perf_check_plot(options->plot_file) : 0;
 }
 
 static int parse_collective(struct perf_options *options, int count,
@@ -283,7 +293,7 @@ static int parse_collective(struct perf_options *options, int count,
     int all = (int)(sizeof(collectives) / sizeof(collectives[0]));
 
     if (optind + 1 != count)
-        return refuse(
+        return perf_refuse(
             optind < count ? "more than one collective is named"
                            : "no collective is named",
             "give all_reduce, broadcast or barrier, as in ballot-perf "

@@ -51,6 +51,14 @@ struct perf_options {
 int perf_options_parse(struct perf_options *options, int count,
                        char **arguments, int *code);
 
+/* "32M": bytes, with powers of 1024; false, and *bytes is undefined, for what
+ * is no number of 1 or more. */
+bool perf_parse_bytes(const char *text, size_t *bytes);
+/* 0, or the exit code when `file` cannot be drawn, which has been explained. */
+int perf_check_plot(const char *file);
+/* Says what is wrong with the command line; returns the exit code. */
+int perf_refuse(const char *what, const char *cure);
+
 /* "all_reduce", ... */
 const char *perf_collective_name(enum perf_collective collective);
 

@@ -48,14 +48,10 @@ static size_t series_end(const struct perf_report *report, size_t first)
     return end;
 }
 
-static void print_settings(FILE *gnuplot, const char *png_file,
-                           const struct perf_report *report)
+static void print_settings(FILE *gnuplot, const struct perf_report *report)
 {
-    fputs("set terminal pngcairo size 1000,700\nset output '", gnuplot);
-    for (const char *at = png_file; *at != '\0'; at++)
-        fprintf(gnuplot, *at == '\'' ? "''" : "%c", *at);
     fprintf(gnuplot,
-            "'\nset title 'ballot-perf %s, %d ranks, out of place' noenhanced\n"
+            "set title 'ballot-perf %s, %d ranks, out of place' noenhanced\n"
             "set xlabel 'size (bytes, as the caller sees it)'\n"
             "set ylabel 'GB/s'\nset logscale x 2\nset logscale y\n"
             "set format x '2^{%%L}'\nset format y '%%g'\n"
@@ -85,7 +81,19 @@ static void print_plot(FILE *gnuplot, const struct perf_report *report)
         }
 }
 
+static void draw(FILE *gnuplot, const void *report)
+{
+    print_settings(gnuplot, report);
+    print_plot(gnuplot, report);
+}
+
 int perf_plot(const char *png_file, const struct perf_report *report)
+{
+    return perf_gnuplot(png_file, draw, report);
+}
+
+int perf_gnuplot(const char *png_file, perf_draw_fn *draw_fn,
+                 const void *report)
 {
     void (*before)(int);
     FILE *gnuplot;
@@ -97,8 +105,11 @@ int perf_plot(const char *png_file, const struct perf_report *report)
         return -errno;
     /* When gnuplot ends early, its status says so. */
     before = signal(SIGPIPE, SIG_IGN);
-    print_settings(gnuplot, png_file, report);
-    print_plot(gnuplot, report);
+    fputs("set terminal pngcairo size 1000,700\nset output '", gnuplot);
+    for (const char *at = png_file; *at != '\0'; at++)
+        fprintf(gnuplot, *at == '\'' ? "''" : "%c", *at);
+    fputs("'\n", gnuplot);
+    draw_fn(gnuplot, report);
     status = pclose(gnuplot);
     signal(SIGPIPE, before);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;

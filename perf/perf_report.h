@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* Calls of one size with one placement of the buffers. */
 struct perf_half {
@@ -52,8 +53,15 @@ void perf_table_row(FILE *file, const struct perf_row *row, int checked);
 void perf_table_foot(FILE *file, const struct perf_report *report);
 
 void perf_json(FILE *file, const struct perf_report *report);
+/* "{" and the members that say what ran: version, time, args, env. */
+void perf_json_head(FILE *file, char **arguments, time_t started);
 
 /* Draws with gnuplot; 0 or a negative errno. */
 int perf_plot(const char *png_file, const struct perf_report *report);
+
+/* Runs gnuplot, with output to png_file, on what `draw` writes of `report`; 0
+ * or a negative errno. */
+typedef void perf_draw_fn(FILE *gnuplot, const void *report);
+int perf_gnuplot(const char *png_file, perf_draw_fn *draw, const void *report);
 
 #endif
