@@ -53,7 +53,8 @@ static const char help[] =
     "...\n"
     "      --bind core|none     with --ranks: each to a core of its own, if\n"
     "                           there are enough (core)\n"
-    "      --transport shm|tcp  sets BALLOT_TRANSPORT\n"
+    "      --transport shm|tcp|verbs\n"
+    "                           sets BALLOT_TRANSPORT\n"
     "      --servers ranks|root sets BALLOT_SERVERS\n"
     "      --json               write JSON in place of the table\n"
     "      --plot FILE.png      draw bandwidth against size (needs gnuplot)\n"
@@ -143,14 +144,12 @@ static bool parse_name(const char *text, const char *const *names, int count,
     return strcmp(text, "all") == 0;
 }
 
-static bool is_one_of(const char *text, const char *one, const char *other)
+/* What the library takes from its environment; `words` ends with NULL. */
+static bool set_variable(const char *name, const char *const *words)
 {
-    return strcmp(text, one) == 0 || strcmp(text, other) == 0;
-}
-
-static bool set_variable(const char *name, const char *one, const char *other)
-{
-    return is_one_of(optarg, one, other) && setenv(name, optarg, 1) == 0;
+    while (*words != NULL && strcmp(optarg, *words) != 0)
+        words++;
+    return *words != NULL && setenv(name, optarg, 1) == 0;
 }
 
 static const char *unless(bool good, const char *cure)
@@ -171,6 +170,9 @@ static const char *parse_average(struct perf_options *options)
 /* NULL, or what a good value of `option` looks like. */
 static const char *parse_option(struct perf_options *o, int option)
 {
+    static const char *const transports[] = {"shm", "tcp", "verbs", NULL};
+    static const char *const servers[] = {"ranks", "root", NULL};
+
     switch (option) {
     case 'b':
         return unless(perf_parse_bytes(optarg, &o->least_bytes), "64 or 32M");
@@ -208,11 +210,10 @@ static const char *parse_option(struct perf_options *o, int option)
     case OPTION_BIND:
         return unless(launch_binding(optarg, &o->bound), "core or none");
     case OPTION_TRANSPORT:
-        return unless(set_variable("BALLOT_TRANSPORT", "shm", "tcp"),
-                      "shm or tcp");
+        return unless(set_variable("BALLOT_TRANSPORT", transports),
+                      "shm, tcp or verbs");
     case OPTION_SERVERS:
-        return unless(set_variable("BALLOT_SERVERS", "ranks", "root"),
-                      "ranks or root");
+        return unless(set_variable("BALLOT_SERVERS", servers), "ranks or root");
     case OPTION_JSON: o->json = true; return NULL;
     case OPTION_PLOT: o->plot_file = optarg; return NULL;
     default: return "one that ballot-perf --help lists";
