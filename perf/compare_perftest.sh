@@ -96,16 +96,17 @@ export BALLOT_IB_HCA="=$device" BALLOT_IB_GID_INDEX=$gid_index
 # perftest COLUMN BYTES PROGRAM ARGUMENTS...
 perftest()
 {
-    local column=$1 bytes=$2 code
+    local column=$1 bytes=$2 code listening
 
     shift 2
     port=$((port + 1))
+    printf -v listening ':%04X [0-9A-F:]* 0A' "$port"
     set -- "$@" -d "$device" -x "$gid_index" -p "$port" -s "$bytes" -F
     timeout 100 "$@" > "$work/server" 2>&1 &
     server=$!
     # perftest's client does not wait for a server that is not there yet.
     for ((try = 0; try < 100; try++)); do
-        grep -q 'Waiting for client' "$work/server" && break
+        grep -q "$listening" /proc/net/tcp /proc/net/tcp6 && break
         sleep 0.1
     done
     timeout 100 "$@" "$address" > "$work/client" 2>&1
