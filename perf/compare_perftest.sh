@@ -142,7 +142,7 @@ json_of()
 row = json.load(sys.stdin)["results"][0]
 for key in sys.argv[1].split("."):
     row = row[key]
-print(row)' "$1"
+print(row)' "$1" 2> "$work/no-json"
 }
 
 # note MEASUREMENT PROGRAM COMMAND...: one line of the results.
@@ -153,7 +153,8 @@ note()
     [[ $measurement == *"$only"* ]] || return
     shift 2
     if value=$("$@") && [[ $value =~ ^[0-9.]+$ ]]; then
-        printf '%s\t%s\t%s\n' "$measurement" "$program" "$value" >> "$results"
+        printf '%s\t%s\t%s\t%s\n' "$measurement" "$program" "$pair" \
+            "$value" >> "$results"
     else
         say "$program failed in $measurement: $*"
         sed 's/^/  | /' "$work/client" "$work/server" >&2

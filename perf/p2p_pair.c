@@ -222,7 +222,7 @@ int p2p_pair_link(struct p2p_pair *pair, enum p2p_over over)
     pair->why[0] = '\0';
     rc = transports[over]->connect(pair->endpoints[over], pair->table[over],
                                    wanted, pair->epoch,
-                                   p2p_now() + SILENCE_MS * UINT64_C(1000000));
+                                   p2p_now() + JOIN_MS * UINT64_C(1000000));
     return rc == 0 ? 0 : complain(p2p_over_names[over], rc, pair->why);
 }
 

@@ -4,8 +4,9 @@
 
     perftest_table.py RESULTS.tsv [--json]
 
-A line of RESULTS.tsv is one run: measurement, program, value. The first program
-of a measurement is perftest's; a ratio is taken within a pair.
+A line of RESULTS.tsv is one run: measurement, program, pair, value. Perftest's
+programs begin with ib_. A ratio is taken within a pair, and one that a failed
+program left incomplete has none.
 """
 
 import json
@@ -32,35 +33,37 @@ MESSAGES = {"round 64": 2}
 
 
 def read_runs(path):
-    """{measurement: {program: [value, ...]}} in file order."""
+    """{measurement: {program: {pair: value}}} in file order."""
     runs = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
-            measurement, program, value = line.rstrip("\n").split("\t")
-            runs.setdefault(measurement, {}).setdefault(program, []).append(
-                float(value))
+            measurement, program, pair, value = line.rstrip("\n").split("\t")
+            values = runs.setdefault(measurement, {}).setdefault(program, {})
+            values[pair] = float(value)
     return runs
 
 
 def summarise(runs):
     rows = []
     for measurement, programs in runs.items():
-        first = next(iter(programs))
+        first = next((p for p in programs if p.startswith("ib_")), None)
+        beside = programs.get(first, {})
         factor = MESSAGES.get(measurement, 1)
         for program, values in programs.items():
+            ratios = [value / (factor * beside[pair])
+                      for pair, value in values.items() if pair in beside]
             ratio = None
-            if program != first:
-                ratio = statistics.median(
-                    v / (factor * p)
-                    for v, p in zip(values, programs[first]))
+            if program != first and ratios:
+                ratio = statistics.median(ratios)
             way, bound = REQUIRED.get((measurement, program), (None, None))
             met = None
             if bound is not None and ratio is not None:
                 met = ratio >= bound if way == "at least" else ratio <= bound
             rows.append({
                 "measurement": measurement, "program": program,
-                "median": statistics.median(values), "least": min(values),
-                "most": max(values), "runs": len(values), "beside": first,
+                "median": statistics.median(values.values()),
+                "least": min(values.values()),
+                "most": max(values.values()), "runs": len(values), "beside": first,
                 "messages": factor, "ratio": ratio, "way": way,
                 "required": bound, "met": met})
     return rows
