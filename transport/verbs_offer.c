@@ -202,6 +202,16 @@ static void discard(struct endpoint *endpoint, uint32_t peer)
     endpoint->links[peer] = NULL;
 }
 
+/* Others may fail only because they wait for the same rank. */
+static void name_first(const struct endpoint *endpoint, uint32_t peer, int rc)
+{
+    const char *why = endpoint->config.why;
+
+    if (why != NULL && why[0] == '\0')
+        verbs_explain(endpoint, "rank %u was the first to fail: %s", peer,
+                      strerror(-rc));
+}
+
 /* Moves all links forward; returns how many wait, in waiting[]. */
 static uint32_t meet_all(struct endpoint *endpoint,
                          const struct verbs_route *routes,
@@ -225,6 +235,8 @@ static uint32_t meet_all(struct endpoint *endpoint,
                 link->told >= all ? POLLIN : POLLIN | POLLOUT;
         } else if (rc != 0) {
             discard(endpoint, i);
+            if (*failure == 0)
+                name_first(endpoint, i, rc);
             *failure = *failure == 0 ? rc : *failure;
         }
     }
