@@ -57,4 +57,4 @@ if [ "$kind" = pair ]; then
     exec "$here/pair.sh" "$build" "$only"
 fi
 echo "== in a virtual machine"
-exec "$here/machine.sh" --limit 540 "$here/suite.sh" "$build" "$only"
+exec "$here/machine.sh" --limit 1080 "$here/suite.sh" "$build" "$only"

@@ -43,6 +43,14 @@ alone rping         10 rping_here
 alone write_bw      10 write_bw_here
 alone contract_shm  20 "$build/tests/test_contract" shm
 
+byzantine=(python3 -B "$here/test_byzantine.py" "$build" verbs)
+alone byzantine_writes 60 "${byzantine[@]}" wrong-key out-of-bounds \
+    other-opcodes
+alone byzantine_frames 40 "${byzantine[@]}" replay zero-length late-data flood
+alone byzantine_slots  40 "${byzantine[@]}" after-count sealed never-read
+alone byzantine_starts 60 "${byzantine[@]}" false-offer vanish vanish-early \
+    huge-offer garbage-offer truncated-offer half-open
+
 both rping_loss     20 rping_both_ways
 both rping_delay    10 rping_is_delayed
 both link_down      15 rping_ends_when_the_link_goes_down

@@ -84,13 +84,13 @@ class Line:
 
 
 class Rank:
-    def __init__(self, arguments, environment, rank):
+    def __init__(self, command, environment, rank):
         self.rank = rank
         self.lines = []
         self.arrived = queue.Queue()
         self.errors = open(work / f"err.{time.monotonic_ns()}.{rank}", "w+b")
         self.process = subprocess.Popen(
-            [str(worker)] + arguments, stdout=subprocess.PIPE,
+            command, stdout=subprocess.PIPE,
             stderr=self.errors, env=environment, text=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -148,12 +148,14 @@ class Job:
     """Ranks that are ended when the `with` is left."""
 
     def __init__(self, ranks, scenario, *arguments, delay=None, each=None,
-                 **settings):
+                 stead=None, **settings):
         """settings become BALLOT_ variables; each(rank) gives more of them;
-        delay = {rank: seconds} starts some of them that much after."""
+        delay = {rank: seconds} starts some of them that much after;
+        stead = {rank: command} in place of the worker's."""
         self.port = settings.pop("port", None) or free_port()
         self.count = ranks
-        self.arguments = [scenario] + list(arguments)
+        self.command = [str(worker), scenario, *arguments]
+        self.stead = stead or {}
         self.settings = settings
         self.each = each
         self.ranks = []
@@ -177,7 +179,7 @@ class Job:
                        if not k.startswith("BALLOT_") or k == "BALLOT_KERNELS"}
         environment.update({f"BALLOT_{k}": str(v)
                             for k, v in settings.items() if v is not None})
-        return Rank(self.arguments, environment, rank)
+        return Rank(self.stead.get(rank, self.command), environment, rank)
 
     def start_late(self):
         begin = time.monotonic()

@@ -112,18 +112,24 @@ static bool votes_minus(uint64_t rank, uint64_t round, uint64_t i)
     return mix(mix(rank * 1000003 + round) + i) >> 63;
 }
 
+/* liar=RANK votes as it likes: where its vote decides, both are right. */
 static uint64_t count_wrong(const float *got, size_t count, int ranks,
                             const struct ballot_round *round, uint64_t seen)
 {
+    uint64_t liar = option("liar", 64);
+    uint64_t lies = liar < 64 ? round->every[0] >> liar & 1 : 0;
+    uint64_t known = round->every[0] & ~(lies << liar % 64);
     uint64_t wrong = 0;
 
     for (size_t i = 0; i < count; i++) {
         uint32_t minus = 0;
 
         for (int r = 0; r < ranks; r++)
-            if (round->every[0] >> r & 1)
+            if (known >> r & 1)
                 minus += votes_minus((uint64_t)r, seen, i);
-        wrong += got[i] != (2 * minus > round->voters_every ? -1.0f : 1.0f);
+        wrong +=
+            got[i] != (2 * minus > round->voters_every ? -1.0f : 1.0f) &&
+            got[i] != (2 * (minus + lies) > round->voters_every ? -1.0f : 1.0f);
     }
     return wrong;
 }
@@ -151,6 +157,7 @@ int train(void)
     struct ballot_config config = {.count_max = option("count", 4096)};
     bool fixed = strcmp(option_text("votes", "round"), "fixed") == 0;
     uint64_t rounds = option("rounds", 100), pace_ms = option("pace", 2);
+    uint64_t begin, took_ms;
     struct ballot_comm *comm = join(&config);
     size_t count = config.count_max;
     float *send = need_memory(count * sizeof(float));
@@ -164,8 +171,10 @@ int train(void)
 
         for (size_t i = 0; i < count; i++)
             send[i] = votes_minus((uint64_t)rank, seed, i) ? -0.25f : 2.0f;
+        begin = now_ns();
         rc = ballot_all_reduce(send, recv, count, BALLOT_FLOAT32,
                                BALLOT_MAJORITY, comm, NULL);
+        took_ms = (now_ns() - begin) / 1000000;
         if (rc == -ESTALE) {
             say("stale text=%s", ballot_last_error(comm));
             continue;
@@ -174,13 +183,14 @@ int train(void)
             break;
         need(ballot_comm_round(comm, &round), comm, "round");
         say("round number=%llu digest=%llx every=%llx some=%llx wrong=%llu "
-            "lost=%u dead=%llx",
+            "lost=%u dead=%llx ms=%llu",
             (unsigned long long)round.round,
             (unsigned long long)digest(0, recv, count * sizeof(float)),
             (unsigned long long)round.every[0],
             (unsigned long long)round.some[0],
             (unsigned long long)count_wrong(recv, count, ranks, &round, seed),
-            round.lost, (unsigned long long)round.dead[0]);
+            round.lost, (unsigned long long)round.dead[0],
+            (unsigned long long)took_ms);
         sleep_ms(pace_ms);
     }
     say("end rc=%d at=%llu text=%s", rc, (unsigned long long)now_ns(),
