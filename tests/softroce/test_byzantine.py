@@ -15,10 +15,10 @@ from whole import SLACK_S, Job, build, check, done, work  # noqa: E402
 
 RANKS = 5
 LIAR = 3
-ROUNDS = 120
+ROUNDS = 60
 SLOW = float(os.environ.get("BALLOT_TEST_SLOW", "1"))
 TIMEOUT_MS = int(2000 * SLOW)
-INIT_MS = int(2500 * SLOW)
+INIT_MS = int(1250 * SLOW)
 HALF_OPEN = 1000
 BYZANTINE = str(build / "tests" / "byzantine")
 TAPPED = str(build / "tests" / "worker_tapped")
