@@ -106,8 +106,8 @@ stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
 if "$full"; then
     build clang
     test_in clang clang -LE '^(sim|install|tree|softroce)$'
-    stage format find aggregate collective examples include perf tests \
-        tools transport '(' -name '*.[ch]' -o -name '*.cc' ')' \
+    stage format find aggregate aspis collective examples include perf \
+        tests tools transport '(' -name '*.[ch]' -o -name '*.cc' ')' \
         -exec clang-format-14 --dry-run -Werror {} +
     build fuzz
     stage fuzz build/fuzz/tests/fuzz_kernels -max_total_time=60 \

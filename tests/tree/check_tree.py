@@ -20,6 +20,7 @@ COLUMNS_MAX = 80
 MAY_INCLUDE = {
     "include": [],
     "aggregate": [],
+    "aspis": ["aggregate"],
     "transport": [],
     "collective": ["aggregate", "transport", "include"],
     "tools": ["include"],
@@ -28,8 +29,8 @@ MAY_INCLUDE = {
              "collective/roots.h", "transport/bootstrap.h",
              "transport/shm.h", "transport/transport.h"],
     "examples": ["include"],
-    "tests": ["include", "collective", "aggregate", "transport", "tools",
-              "perf", "examples"],
+    "tests": ["include", "collective", "aggregate", "aspis", "transport",
+              "tools", "perf", "examples"],
 }
 
 # A folder within one of those that may include more than the rest of it.

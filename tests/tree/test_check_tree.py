@@ -21,6 +21,9 @@ PLANTED = [
     ("include", "aggregate/planted.c", C + '#include "../transport/mesh.h"\n'),
     ("include", "aggregate/planted.c", C + '#include "transport/mesh.h"\n'),
     ("include", "aggregate/planted.c", C + "#include <ballot.h>\n"),
+    ("include", "aggregate/planted.c", C + '#include "aspis/field.h"\n'),
+    ("include", "aspis/planted.c", C + '#include "transport/mesh.h"\n'),
+    ("include", "aspis/planted.c", C + "#include <ballot.h>\n"),
     ("include", "transport/planted.c", C + '#include "aggregate/round.h"\n'),
     ("include", "transport/planted.h", C + "#include <ballot.h>\n"),
     ("include", "collective/planted.c", C + '#include "tools/launch.h"\n'),
@@ -63,6 +66,7 @@ PLANTED = [
 ALLOWED = [
     ("collective/planted.c", C + '#include "aggregate/round.h"\n'),
     ("collective/planted.c", C + '#include "../transport/transport.h"\n'),
+    ("aspis/planted.c", C + '#include "aggregate/round.h"\n'),
     ("perf/planted.c", C + '#include "tools/launch.h"\n'),
     ("perf/planted.c", C + '#include "aggregate/kernels.h"\n'),
     ("tools/doctor/planted.c", C + '#include "aggregate/round.h"\n'),
