@@ -20,6 +20,7 @@ end=${3:-}
 other=$([ "$end" = a ] && echo b || echo a)
 share=${4:-}
 here=$(dirname "$(realpath "$0")")
+whole=$here/../whole
 
 # shellcheck source=tests/softroce/within.sh
 . "$here/within.sh"
@@ -38,10 +39,19 @@ fi
 
 # One line a case: its name, its limit in seconds at full speed, its command.
 
-alone device         5 device_is_active
-alone rping         10 rping_here
-alone write_bw      10 write_bw_here
-alone contract_shm  20 "$build/tests/test_contract" shm
+alone device            5 device_is_active
+alone rping            10 rping_here
+alone write_bw         10 write_bw_here
+alone contract_shm     20 "$build/tests/test_contract" shm
+alone contract_verbs   20 "$build/tests/test_contract" verbs
+alone contract_sealed  20 "$build/tests/test_contract" verbs-sealed
+alone contract_stripes 20 env BALLOT_IB_QPS_PER_CONNECTION=3 \
+    "$build/tests/test_contract" verbs
+alone all_reduce       30 python3 -B "$here/test_all_reduce.py" "$build"
+alone direct           10 python3 -B "$whole/test_direct.py" "$build" verbs
+alone death            20 python3 -B "$whole/test_death.py" "$build" verbs \
+    majority sum
+alone quorum           20 python3 -B "$whole/test_quorum.py" "$build" verbs
 
 byzantine=(python3 -B "$here/test_byzantine.py" "$build" verbs)
 alone byzantine_writes 60 "${byzantine[@]}" wrong-key out-of-bounds \
@@ -51,8 +61,8 @@ alone byzantine_slots  40 "${byzantine[@]}" after-count sealed never-read
 alone byzantine_starts 60 "${byzantine[@]}" false-offer vanish vanish-early \
     huge-offer garbage-offer truncated-offer half-open
 
-both rping_loss     20 rping_both_ways
-both rping_delay    10 rping_is_delayed
-both link_down      15 rping_ends_when_the_link_goes_down
+both rping_loss        20 rping_both_ways
+both rping_delay       10 rping_is_delayed
+both link_down         15 rping_ends_when_the_link_goes_down
 
 finish

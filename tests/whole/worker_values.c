@@ -322,13 +322,14 @@ static void call_several(struct matrix *m, uint64_t random)
 static void call_types(struct matrix *m, uint64_t random)
 {
     static const size_t edges[] = {0, 1, 63, 64, 65, 511, 512, 513, 1025};
+    const bool few = option("few", 0) != 0; /* calls: it is slow here */
 
     for (int t = 0; t < BALLOT_TYPES; t++) {
         enum ballot_type type = (enum ballot_type)t;
 
         if (!has_type(m, type))
             continue;
-        for (size_t e = 0; e < sizeof(edges) / sizeof(edges[0]); e++)
+        for (size_t e = 0; !few && e < sizeof(edges) / sizeof(edges[0]); e++)
             call(m, type, edges[e]);
         for (uint64_t i = 0; i < option("random", 4); i++)
             call(m, type, 1 + mix(random + i) % 2000);
