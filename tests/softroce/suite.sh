@@ -30,6 +30,8 @@ whole=$here/../whole
 . "$here/cases.sh"
 # shellcheck source=tests/softroce/traffic.sh
 . "$here/traffic.sh"
+# shellcheck source=tests/softroce/votes.sh
+. "$here/votes.sh"
 set +a
 
 if ! device_find; then
@@ -63,6 +65,12 @@ alone byzantine_starts 60 "${byzantine[@]}" false-offer vanish vanish-early \
 
 both rping_loss        20 rping_both_ways
 both rping_delay       10 rping_is_delayed
+both all_reduce_loss   15 votes_lossy
+both all_reduce_delay  15 votes_worsened delay 5ms
+both vanish            10 votes vanish
+both vanish_sum        10 votes vanish_sum
+both vanish_quorum     10 votes quorum
+both kill              10 votes killed
 both link_down         15 rping_ends_when_the_link_goes_down
 
 finish

@@ -150,10 +150,11 @@ class Job:
     """Ranks that are ended when the `with` is left."""
 
     def __init__(self, ranks, scenario, *arguments, delay=None, each=None,
-                 stead=None, **settings):
+                 stead=None, here=None, **settings):
         """settings become BALLOT_ variables; each(rank) gives more of them;
         delay = {rank: seconds} starts some of them that much after;
-        stead = {rank: command} in place of the worker's."""
+        stead = {rank: command} in place of the worker's; here = the ranks
+        that this machine starts, else all."""
         self.port = settings.pop("port", None) or free_port()
         self.count = ranks
         self.command = [str(worker), scenario, *arguments]
@@ -162,7 +163,7 @@ class Job:
         self.each = each
         self.ranks = []
         delay = delay or {}
-        for r in range(ranks):
+        for r in range(ranks) if here is None else here:
             if r not in delay:
                 self.ranks.append(self.start(r))
         self.late = sorted((s, r) for r, s in delay.items())
