@@ -6,7 +6,8 @@
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev
                 libsodium-dev libnuma-dev libibverbs-dev librdmacm-dev
                 zlib1g-dev)
-packages_test=(libcmocka-dev python3 python3-numpy iproute2 procps)
+packages_test=(libcmocka-dev libcliquer-dev python3 python3-numpy iproute2
+               procps)
 # A virtual machine with an RDMA device, and programs that speak to one.
 packages_rdma=(qemu-system-x86 busybox-static cpio kmod iproute2
                ibverbs-providers ibverbs-utils rdmacm-utils perftest)
