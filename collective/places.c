@@ -248,7 +248,7 @@ static void describe_place(const struct ballot_comm *comm, int e)
     if (comm->transports[e] == &transport_shm)
         snprintf(how, sizeof(how), "same host, namespace and user");
     else if (comm->transports[e] == &transport_tcp)
-        snprintf(how, sizeof(how), "moves bytes with %s",
+        snprintf(how, sizeof(how), "tcp moves bytes with %s",
                  tcp_engine_name(comm->endpoints[e]));
     else
         verbs_describe(comm->endpoints[e], how, sizeof(how));
