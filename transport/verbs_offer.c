@@ -248,11 +248,9 @@ int verbs_links_exchange(struct endpoint *endpoint,
 {
     uint32_t ranks = endpoint->config.ranks;
     struct pollfd *waiting = calloc(ranks, sizeof(*waiting));
-    uint32_t count;
-    int failure = 0;
+    uint32_t count = 0;
+    int failure = waiting == NULL ? -ENOMEM : 0;
 
-    if (waiting == NULL)
-        return -ENOMEM;
     for (uint32_t i = 0; i < ranks; i++) {
         struct verbs_link *link = endpoint->links[i];
 
@@ -264,7 +262,8 @@ int verbs_links_exchange(struct endpoint *endpoint,
             failure = -ENOMEM;
         }
     }
-    while ((count = meet_all(endpoint, routes, waiting, &failure)) > 0) {
+    while (waiting != NULL &&
+           (count = meet_all(endpoint, routes, waiting, &failure)) > 0) {
         uint64_t now_ns = stream_now_ns();
 
         if (now_ns >= deadline_ns)
