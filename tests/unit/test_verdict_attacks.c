@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "aspis/agreement.h"
-#include "aspis/verdict.h"
+#include "aspis/resolve.h"
 #include "disputes.h"
 #include "guarded.h"
 
@@ -119,68 +119,49 @@ static struct agreement *compare(uint32_t workers)
     return agreement;
 }
 
-/* The value of the first replica of a worker in the set, or -1. */
-static int64_t value_by(const struct task *task, uint32_t set)
+/* The value that more than half of the replicas have, or -1. */
+static int64_t value_of_two(const struct task *task)
 {
-    for (uint32_t i = 0; i < REPLICAS; i++)
-        if (set >> task->workers[i] & 1)
-            return task->values[i];
-    return -1;
+    const uint32_t *v = task->values;
+
+    if (v[0] == v[1] || v[0] == v[2])
+        return v[0];
+    return v[1] == v[2] ? (int64_t)v[1] : -1;
 }
 
-/* The value of two replicas of workers in the set, or -1. */
-static int64_t value_of_two(const struct task *task, uint32_t set)
+static void tell(struct outcome *outcome, const struct task *task,
+                 const struct choice *choice)
 {
-    for (uint32_t i = 0; i < REPLICAS; i++)
-        for (uint32_t j = 0; j < i; j++)
-            if (set >> task->workers[i] & set >> task->workers[j] & 1 &&
-                task->values[i] == task->values[j])
-                return task->values[i];
-    return -1;
-}
+    int64_t value = -1;
 
-static bool disputes_within(const struct graph *graph, uint32_t set)
-{
-    for (uint32_t w = 0; w < graph->workers; w++)
-        if (set >> w & 1 && (bits_of(&graph->adjacent[w]) & set) != 0)
-            return true;
-    return false;
-}
-
-static void tell(struct outcome *outcome, int64_t value)
-{
+    if (choice->kind == CHOICE_REPLICA)
+        value = task->values[choice->replica];
+    if (choice->kind == CHOICE_MAJORITY)
+        value = value_of_two(task);
     outcome->dropped += value == -1;
     outcome->corrupted += value > TRUTH;
 }
 
-static struct outcome resolve_paper(const struct graph *graph,
-                                    const struct verdict *verdict)
+static struct outcome resolve(const struct graph *graph,
+                              const struct verdict *verdict, bool proof)
 {
-    const bool unique = verdict->outcome == VERDICT_REACHED;
-    struct outcome outcome = {0};
-
-    for (uint32_t t = 0; t < task_count; t++)
-        tell(&outcome, unique ? value_by(&tasks[t], bits_of(&verdict->honest))
-                              : value_of_two(&tasks[t], below(graph->workers)));
-    return outcome;
-}
-
-/* A proven honest replica; else any, if those that are left never dispute; else
- * what two of them say. */
-static struct outcome resolve_proof(const struct graph *graph,
-                                    const struct verdict *verdict)
-{
-    const uint32_t left = below(graph->workers) & ~bits_of(&verdict->byzantine);
-    const bool disputed = disputes_within(graph, left);
+    const bool open = resolve_is_open(verdict, graph);
     struct outcome outcome = {0};
 
     for (uint32_t t = 0; t < task_count; t++) {
-        int64_t value = value_by(&tasks[t], bits_of(&verdict->honest));
+        const uint32_t *v = tasks[t].values;
+        const uint64_t distances[] = {v[0] != v[1], v[0] != v[2], v[1] != v[2]};
+        const struct replicas replicas = {
+            .workers = tasks[t].workers,
+            .count = REPLICAS,
+            .present = below(REPLICAS),
+            .distances = distances,
+        };
+        const struct choice choice =
+            proof ? resolve_proof(verdict, open, &replicas)
+                  : resolve_paper(verdict, &replicas);
 
-        if (value == -1)
-            value = disputed ? value_of_two(&tasks[t], left)
-                             : value_by(&tasks[t], left);
-        tell(&outcome, value);
+        tell(&outcome, &tasks[t], &choice);
     }
     return outcome;
 }
@@ -206,8 +187,8 @@ static void attempt(struct trial *trial, uint32_t workers,
     agreement_close(agreement);
     verdict_paper(&trial->paper, &trial->graph, &all, VERDICT_NODES);
     verdict_proof(&trial->proof, &trial->graph, liars, VERDICT_NODES);
-    trial->by_paper = resolve_paper(&trial->graph, &trial->paper);
-    trial->by_proof = resolve_proof(&trial->graph, &trial->proof);
+    trial->by_paper = resolve(&trial->graph, &trial->paper, false);
+    trial->by_proof = resolve(&trial->graph, &trial->proof, true);
     /* What holds whatever they do. */
     assert_int_equal(trial->proof.outcome, VERDICT_REACHED);
     assert_int_equal(bits_of(&trial->proof.byzantine) & ~attack->liars, 0);
