@@ -310,7 +310,7 @@ int ballot_comm_init_env(struct ballot_comm **comm,
         if (rc == 0 && rank == 0)
             rc = bootstrap_root_open(
                 &root, (struct sockaddr *)&place.address, place.address_bytes,
-                &place.credentials,
+                &place.credentials, 0,
                 engine_now() +
                     (uint64_t)made->settings.init_timeout_ms * 1000000,
                 why);

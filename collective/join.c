@@ -133,7 +133,7 @@ static int meet(struct ballot_comm *comm, const struct sockaddr *root,
     do
         rc = bootstrap_join(root, root_bytes, &comm->credentials, comm->rank,
                             comm->ranks, record, sizeof(*record), table,
-                            &comm->epoch, deadline_ns, why);
+                            &comm->epoch, deadline_ns, -1, why);
     while (rc == -ECONNRESET && again && engine_now() < deadline_ns);
     if (rc == 0)
         atomic_store(&met_before, true);

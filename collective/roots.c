@@ -80,7 +80,7 @@ static int open_root(struct listening *listening, char *why)
     if (rc == 0)
         rc = bootstrap_root_open(
             &listening->root, (struct sockaddr *)&address, address_bytes,
-            &credentials, engine_now() + ROOT_LIFE_S * UINT64_C(1000000000),
+            &credentials, 0, engine_now() + ROOT_LIFE_S * UINT64_C(1000000000),
             why);
     if (rc < 0)
         return rc;

@@ -146,14 +146,15 @@ static int join(struct p2p_pair *pair, const struct place *place,
     int rc = 0;
 
     if (pair->rank == 0)
-        rc = bootstrap_root_open(
-            &root, (const struct sockaddr *)&place->address,
-            place->address_bytes, &pair->credentials, deadline_ns, pair->why);
+        rc =
+            bootstrap_root_open(&root, (const struct sockaddr *)&place->address,
+                                place->address_bytes, &pair->credentials, 0,
+                                deadline_ns, pair->why);
     if (rc == 0)
         rc = bootstrap_join((const struct sockaddr *)&place->address,
                             place->address_bytes, &pair->credentials,
                             pair->rank, 2, record, sizeof(*record), table,
-                            &pair->epoch, deadline_ns, pair->why);
+                            &pair->epoch, deadline_ns, -1, pair->why);
     bootstrap_root_close(root);
     if (rc != 0)
         return complain("joining the job", rc, pair->why);

@@ -24,20 +24,23 @@ struct join {
     const void *record;
     uint32_t record_bytes;
     uint64_t deadline_ns;
+    int bell; /* -1: none */
     char where[ADDRESS_TEXT_BYTES];
     char *why;
 };
 
 /* Until the descriptor is ready, or the time has come. */
-static int wait_for(int descriptor, short events, uint64_t now_ns,
-                    uint64_t until_ns)
+static int wait_for(const struct join *join, int descriptor, short events,
+                    uint64_t now_ns, uint64_t until_ns)
 {
-    struct pollfd polled = {.fd = descriptor, .events = events};
+    struct pollfd polled[2] = {
+        {.fd = descriptor, .events = events},
+        {.fd = join->bell, .events = POLLIN},
+    };
 
-    if (poll(&polled, 1, stream_wait_ms(now_ns, until_ns)) < 0 &&
-        errno != EINTR)
-        return -errno;
-    return 0;
+    if (poll(polled, 2, stream_wait_ms(now_ns, until_ns)) < 0)
+        return errno == EINTR ? 0 : -errno;
+    return polled[1].revents != 0 ? -ECANCELED : 0;
 }
 
 /* ---- Reaching the root ---- */
@@ -122,7 +125,8 @@ static int reach_root(const struct join *join, struct dialer *dialer)
             break;
         until_ns = dialer->due_ns < join->deadline_ns ? dialer->due_ns
                                                       : join->deadline_ns;
-        result = wait_for(dialer->descriptor, dialer->events, now_ns, until_ns);
+        result = wait_for(join, dialer->descriptor, dialer->events, now_ns,
+                          until_ns);
         if (result < 0)
             snprintf(join->why, WHY_BYTES, "cannot wait for %s: %s",
                      join->where, strerrordesc_np(-result));
@@ -154,7 +158,8 @@ static int transfer(const struct join *join, int descriptor, stream_fn *stream,
         if (now_ns >= join->deadline_ns)
             result = -ETIMEDOUT;
         else
-            result = wait_for(descriptor, events, now_ns, join->deadline_ns);
+            result =
+                wait_for(join, descriptor, events, now_ns, join->deadline_ns);
         if (result < 0)
             break;
     }
@@ -165,6 +170,8 @@ static int transfer(const struct join *join, int descriptor, stream_fn *stream,
                  "rank 0's root at %s did not answer in time; is rank 0"
                  " stopped, or BALLOT_INIT_TIMEOUT_MS too short?",
                  join->where);
+    else if (result == -ECANCELED)
+        snprintf(join->why, WHY_BYTES, "waiting for all ranks was ended");
     else
         snprintf(join->why, WHY_BYTES,
                  "rank 0's root at %s went away before all ranks were there"
@@ -284,7 +291,7 @@ static int check_arguments(uint32_t rank, uint32_t ranks, size_t record_bytes,
 int bootstrap_join(const struct sockaddr *root, socklen_t root_bytes,
                    const struct credentials *credentials, uint32_t rank,
                    uint32_t ranks, const void *record, size_t record_bytes,
-                   void *table, uint32_t *epoch, uint64_t deadline_ns,
+                   void *table, uint32_t *epoch, uint64_t deadline_ns, int bell,
                    char why[WHY_BYTES])
 {
     struct handshake_config config = {
@@ -298,6 +305,7 @@ int bootstrap_join(const struct sockaddr *root, socklen_t root_bytes,
         .record = record,
         .record_bytes = (uint32_t)record_bytes,
         .deadline_ns = deadline_ns,
+        .bell = bell,
         .why = why,
     };
     struct dialer dialer;

@@ -27,13 +27,14 @@ struct bootstrap_root; /* the listening side; a thread of its own */
  * (CLOCK_MONOTONIC). An exchange ends when all ranks have handed in their
  * record, when ranks contradict each other, or shortly before the first of them
  * runs out of time; then every rank that is connected is told. A second process
- * of a rank is sent away as long as the first is connected. The credentials are
- * copied. *why says what failed and its cure; the result is then the errno of
- * the socket, -ENOMEM or -EAGAIN (no thread).
+ * of a rank is sent away as long as the first is connected. The last `servers`
+ * of the ranks that exchange are servers, and are called so in errors. The
+ * credentials are copied. *why says what failed and its cure; the result is
+ * then the errno of the socket, -ENOMEM or -EAGAIN (no thread).
  */
 int bootstrap_root_open(struct bootstrap_root **root,
                         const struct sockaddr *address, socklen_t address_bytes,
-                        const struct credentials *credentials,
+                        const struct credentials *credentials, uint32_t servers,
                         uint64_t deadline_ns, char why[WHY_BYTES]);
 
 /* The address that it listens on, port included. */
@@ -54,19 +55,21 @@ void bootstrap_root_close(struct bootstrap_root *root);
  * Hands in record[record_bytes] (1 to RECORD_BYTES_MAX) of `rank` and gets
  * everybody's: table is [ranks][record_bytes]. *epoch is a random number other
  * than 0, the same on all ranks. The root may not be listening yet: connecting
- * is tried again. Every failure has its cause and cure in *why.
+ * is tried again. `bell` is a descriptor that ends the wait when it becomes
+ * readable, or -1. Every failure has its cause and cure in *why.
  *   -EINVAL     ranks, rank or record_bytes is out of range
  *   -EACCES     the root does not know our key (or we not its)
  *   -EEXIST     this rank is there already
  *   -EPROTO     ranks differ about `ranks` or record_bytes; *why names them
  *   -ETIMEDOUT  *why names the missing ranks, or says that nothing listens
  *   -ECONNRESET the root went away before all ranks were there
+ *   -ECANCELED  the bell
  *   -EMFILE, -ENOMEM
  */
 int bootstrap_join(const struct sockaddr *root, socklen_t root_bytes,
                    const struct credentials *credentials, uint32_t rank,
                    uint32_t ranks, const void *record, size_t record_bytes,
-                   void *table, uint32_t *epoch, uint64_t deadline_ns,
+                   void *table, uint32_t *epoch, uint64_t deadline_ns, int bell,
                    char why[WHY_BYTES]);
 
 /* ---- address.c: what the environment and the network say ---- */

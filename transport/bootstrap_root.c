@@ -32,6 +32,7 @@ struct bootstrap_root {
     struct sockaddr_storage address;
     socklen_t address_bytes;
     uint64_t deadline_ns;
+    uint32_t servers;
     int listener; /* the thread's once that runs */
     int bell;     /* rung to stop the thread */
     pthread_t thread;
@@ -100,13 +101,16 @@ static void count_strangers(struct bootstrap_root *root)
 
 static void stop_serving(struct bootstrap_root *root, bool late)
 {
+    const char *cause = root->servers > 0
+                            ? "the server went away before all were there; "
+                            : "rank 0 went away before all were there; ";
+
     lobby_close(&root->lobby);
     count_strangers(root);
     close(root->listener);
     root->listener = -1;
     exchange_end(root->exchange, late ? -ETIMEDOUT : -ECONNRESET,
-                 late ? "" : "rank 0 went away before all were there; ",
-                 stream_now_ns(), root->lobby.strangers);
+                 late ? "" : cause, stream_now_ns(), root->lobby.strangers);
 }
 
 static void *serve(void *context)
@@ -213,7 +217,7 @@ static int prepare(struct bootstrap_root *root)
         .credentials = &root->credentials,
         .purpose = PURPOSE_BOOTSTRAP,
     };
-    int result = exchange_open(&root->exchange);
+    int result = exchange_open(&root->exchange, root->servers);
 
     if (result < 0)
         return result;
@@ -228,7 +232,7 @@ static int prepare(struct bootstrap_root *root)
 
 int bootstrap_root_open(struct bootstrap_root **root,
                         const struct sockaddr *address, socklen_t address_bytes,
-                        const struct credentials *credentials,
+                        const struct credentials *credentials, uint32_t servers,
                         uint64_t deadline_ns, char why[WHY_BYTES])
 {
     struct bootstrap_root *opened = calloc(1, sizeof(*opened));
@@ -240,6 +244,7 @@ int bootstrap_root_open(struct bootstrap_root **root,
     }
     opened->credentials = *credentials;
     opened->deadline_ns = deadline_ns;
+    opened->servers = servers;
     opened->bell = -1;
     result = listen_on(opened, address, address_bytes);
     if (result < 0) {

@@ -56,6 +56,7 @@ struct member {
 };
 
 struct exchange {
+    uint32_t servers;                       /* the last ranks are */
     uint32_t ranks, ranks_by;               /* 0: none; who said so */
     uint32_t record_bytes, record_bytes_by; /* 0: not known yet; who said so */
     uint8_t *table;                         /* [ranks][record_bytes] */
@@ -66,10 +67,13 @@ struct exchange {
     struct member members[MEMBERS_MAX];
 };
 
-int exchange_open(struct exchange **exchange)
+int exchange_open(struct exchange **exchange, uint32_t servers)
 {
     *exchange = calloc(1, sizeof(**exchange));
-    return *exchange != NULL ? 0 : -ENOMEM;
+    if (*exchange == NULL)
+        return -ENOMEM;
+    (*exchange)->servers = servers;
+    return 0;
 }
 
 uint32_t exchange_ranks(const struct exchange *exchange)
@@ -181,7 +185,6 @@ static void tell_table(struct exchange *exchange, uint64_t now_ns)
 void exchange_end(struct exchange *exchange, int status, const char *cause,
                   uint64_t now_ns, uint64_t strangers)
 {
-    enum { CURE_BYTES = 220 };
     bool missing[BOOTSTRAP_RANKS_MAX];
     char why[WHY_BYTES] = "";
 
@@ -191,15 +194,9 @@ void exchange_end(struct exchange *exchange, int status, const char *cause,
     for (uint32_t i = 0; i < MEMBERS_MAX; i++)
         if (exchange->members[i].stage == SEATED)
             missing[exchange->members[i].rank] = false;
-    names_append(why, sizeof(why), "%smissing: ", cause);
-    names_append_ranks(why, sizeof(why), CURE_BYTES, missing, exchange->ranks);
-    names_append(why, sizeof(why),
-                 "; did they start, and can they reach the same BALLOT_ROOT?");
-    if (strangers != 0)
-        names_append(why, sizeof(why),
-                     " %llu connections did not prove the key: is"
-                     " BALLOT_KEY_FILE the same on all ranks?",
-                     (unsigned long long)strangers);
+    names_append(why, sizeof(why), "%s", cause);
+    names_append_missing(why, sizeof(why), missing, exchange->ranks,
+                         exchange->servers, strangers);
     tell_all(exchange, make_answer(status, 0, why, strlen(why)), now_ns);
 }
 
@@ -287,6 +284,12 @@ bool exchange_admit(void *context, struct handshake *handshake)
     }
     if (first != NULL)
         send_away(exchange, member, first, now_ns);
+    else if (member->ranks != exchange->ranks && exchange->servers > 0)
+        contradict(exchange, -EPROTO, now_ns,
+                   "ranks and servers together are %u for one and %u for"
+                   " another of them; give all the same BALLOT_RANKS and"
+                   " BALLOT_SERVERS, and ballot-server the same --ranks",
+                   exchange->ranks, member->ranks);
     else if (member->ranks != exchange->ranks)
         contradict(exchange, -EPROTO, now_ns,
                    "rank %u says that there are %u ranks, rank %u says %u;"

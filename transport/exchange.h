@@ -24,7 +24,8 @@ enum {
 
 struct exchange;
 
-int exchange_open(struct exchange **exchange);  /* -ENOMEM */
+/* The last `servers` ranks are called servers in errors. -ENOMEM */
+int exchange_open(struct exchange **exchange, uint32_t servers);
 void exchange_close(struct exchange *exchange); /* NULL is allowed */
 
 /* A lobby_admit_fn: `context` is the exchange. */

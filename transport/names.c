@@ -39,3 +39,30 @@ void names_append_ranks(char *text, size_t bytes, size_t spare,
     }
     names_append(text, bytes, " of %u ranks", ranks);
 }
+
+void names_append_missing(char *text, size_t bytes, const bool *missing,
+                          uint32_t ranks, uint32_t servers, uint64_t strangers)
+{
+    enum { CURE_BYTES = 220 };
+    uint32_t workers = servers < ranks ? ranks - servers : ranks;
+
+    names_append(text, bytes, "missing: ");
+    if (workers == ranks || memchr(missing, true, workers) != NULL)
+        names_append_ranks(text, bytes, CURE_BYTES, missing, workers);
+    else
+        names_append(text, bytes, "no rank");
+    for (uint32_t m = workers; m < ranks; m++)
+        if (missing[m] && strlen(text) + CURE_BYTES < bytes)
+            names_append(text, bytes, ", server %u", m - workers);
+    names_append(text, bytes,
+                 servers > 0
+                     ? "; did they start, and can they reach the first of"
+                       " BALLOT_SERVERS? A server serves one job at a time."
+                     : "; did they start, and can they reach the same"
+                       " BALLOT_ROOT?");
+    if (strangers != 0)
+        names_append(text, bytes,
+                     " %llu connections did not prove the key: is"
+                     " BALLOT_KEY_FILE the same on all ranks?",
+                     (unsigned long long)strangers);
+}

@@ -22,4 +22,12 @@ __attribute__((format(printf, 3, 4))) void names_append(char *text,
 void names_append_ranks(char *text, size_t bytes, size_t spare,
                         const bool *named, uint32_t ranks);
 
+/*
+ * Adds who did not come to a bootstrap, missing[ranks], and what to do about
+ * it. The last `servers` ranks, if there are others, are servers; `strangers`
+ * connections did not prove the key.
+ */
+void names_append_missing(char *text, size_t bytes, const bool *missing,
+                          uint32_t ranks, uint32_t servers, uint64_t strangers);
+
 #endif

@@ -45,7 +45,8 @@ struct bootstrap_root *crowd_root(struct joiner *joiners, uint32_t count,
     char why[WHY_BYTES] = "";
 
     if (bootstrap_root_open(&root, (const struct sockaddr *)&loopback,
-                            sizeof(loopback), &crowd_key, deadline_ns, why) < 0)
+                            sizeof(loopback), &crowd_key, 0, deadline_ns,
+                            why) < 0)
         fail_msg("%s", why);
     for (uint32_t i = 0; i < count; i++)
         bootstrap_root_address(root, &joiners[i].root, &joiners[i].root_bytes);
@@ -61,6 +62,7 @@ void crowd_prepare(struct joiner *joiners, uint32_t count, uint32_t timeout_ms)
         joiners[i].ranks = count;
         joiners[i].record_bytes = 96;
         joiners[i].timeout_ms = timeout_ms;
+        joiners[i].bell = -1;
     }
 }
 
@@ -75,7 +77,8 @@ static void *run(void *context)
         (const struct sockaddr *)&joiner->root, joiner->root_bytes,
         joiner->credentials, joiner->rank, joiner->ranks, record,
         joiner->record_bytes, joiner->table, &joiner->epoch,
-        stream_later_ns(from_ns, joiner->timeout_ms), joiner->why);
+        stream_later_ns(from_ns, joiner->timeout_ms), joiner->bell,
+        joiner->why);
     joiner->took_ms = (uint32_t)((stream_now_ns() - from_ns) / NS_PER_MS);
     return NULL;
 }

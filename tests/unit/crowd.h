@@ -24,6 +24,7 @@ struct joiner {
     uint32_t record_bytes; /* record: each byte is record_seed + rank */
     uint8_t record_seed;
     uint32_t timeout_ms;
+    int bell; /* -1: none */
     /* Filled by the thread. */
     pthread_t thread;
     int result;

@@ -248,6 +248,23 @@ static void ranks_are_listed_in_runs(void **state)
     expect_names("0, 2, 4, 6, ... of 12 ranks", "x.x.x.x.x.x.", 12);
 }
 
+static void the_missing_are_ranks_and_servers(void **state)
+{
+    const bool missing[] = {false, true, false, false, true};
+    char text[512] = "";
+
+    (void)state;
+    names_append_missing(text, sizeof(text), missing, 5, 2, 0);
+    assert_non_null(strstr(text, "missing: 1 of 3 ranks, server 1;"));
+    text[0] = '\0';
+    names_append_missing(text, sizeof(text), missing + 2, 3, 2, 7);
+    assert_non_null(strstr(text, "missing: no rank, server 1;"));
+    assert_non_null(strstr(text, "7 connections did not prove the key"));
+    text[0] = '\0';
+    names_append_missing(text, sizeof(text), missing, 5, 0, 0);
+    assert_non_null(strstr(text, "missing: 1, 4 of 5 ranks; did they"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_key_is_digits_or_bytes),
         cmocka_unit_test(a_bad_key_file_is_explained),
         cmocka_unit_test(ranks_are_listed_in_runs),
+        cmocka_unit_test(the_missing_are_ranks_and_servers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "crowd.h"
@@ -133,7 +134,7 @@ static void a_root_may_come_late_and_leave_at_once(void **state)
     crowd_sleep_ms(100);
     assert_int_equal(
         bootstrap_root_open(&root, (const struct sockaddr *)&loopback,
-                            sizeof(loopback), &crowd_key, UINT64_MAX, why),
+                            sizeof(loopback), &crowd_key, 0, UINT64_MAX, why),
         0);
     crowd_wait(&joiners[0]);
     bootstrap_root_close(root);
@@ -195,6 +196,30 @@ static void a_root_that_leaves_is_an_error(void **state)
     expect(&joiners[1], -ECONNRESET, "rank 0 went away");
     expect(&joiners[1], -ECONNRESET, "missing: 0 of 2 ranks");
     assert_in_range(joiners[1].took_ms, 0, 2000);
+}
+
+/* Of a wait for other ranks, and of one for the root. */
+static void a_bell_ends_the_wait(void **state)
+{
+    struct bootstrap_root *root;
+    int bell = eventfd(0, EFD_CLOEXEC);
+
+    (void)state;
+    crowd_prepare(joiners, 2, 20000);
+    joiners[0].bell = bell;
+    root = crowd_root(joiners, 2, UINT64_MAX);
+    for (int turn = 0; turn < 2; turn++) {
+        crowd_start(&joiners[0]);
+        crowd_sleep_ms(100);
+        eventfd_write(bell, 1);
+        crowd_wait(&joiners[0]);
+        assert_int_equal(joiners[0].result, -ECANCELED);
+        assert_in_range(joiners[0].took_ms, 0, 2000);
+        eventfd_read(bell, &(eventfd_t){0});
+        bootstrap_root_close(root);
+        root = NULL;
+    }
+    close(bell);
 }
 
 static void a_silent_root_is_an_error(void **state)
@@ -393,10 +418,10 @@ static void a_port_in_use_is_explained(void **state)
 
     (void)state;
     root = crowd_root(joiners, 1, UINT64_MAX);
-    assert_int_equal(
-        bootstrap_root_open(&second, (const struct sockaddr *)&joiners[0].root,
-                            joiners[0].root_bytes, &crowd_key, UINT64_MAX, why),
-        -EADDRINUSE);
+    assert_int_equal(bootstrap_root_open(
+                         &second, (const struct sockaddr *)&joiners[0].root,
+                         joiners[0].root_bytes, &crowd_key, 0, UINT64_MAX, why),
+                     -EADDRINUSE);
     assert_non_null(strstr(why, "another process listens there"));
     bootstrap_root_close(root);
     bootstrap_root_close(NULL);
@@ -413,6 +438,7 @@ int main(void)
         NETWORK(the_missing_are_named_within_the_deadline),
         NETWORK(a_root_keeps_its_own_deadline),
         NETWORK(a_root_that_leaves_is_an_error),
+        NETWORK(a_bell_ends_the_wait),
         NETWORK(a_silent_root_is_an_error),
         NETWORK(a_wrong_key_is_told_soon),
         NETWORK(a_rank_comes_once),

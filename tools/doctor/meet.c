@@ -100,7 +100,7 @@ static int open_root(struct pair *pair)
         if (rc == 0)
             rc = bootstrap_root_open(
                 &pair->root, (struct sockaddr *)&pair->address,
-                pair->address_bytes, &pair->credentials, deadline_ns, why);
+                pair->address_bytes, &pair->credentials, 0, deadline_ns, why);
     }
     if (rc != 0)
         return fail(pair, rc, "give another port: ballot-doctor --listen PORT");
@@ -155,7 +155,7 @@ static int meet(struct pair *pair, const void *ours, void *both, size_t bytes,
     int rc = bootstrap_join(
         (struct sockaddr *)&pair->address, pair->address_bytes,
         &pair->credentials, pair->rank, SIDES, ours, bytes, both, &pair->epoch,
-        stream_later_ns(stream_now_ns(), wait_ms), pair->result->why);
+        stream_later_ns(stream_now_ns(), wait_ms), -1, pair->result->why);
 
     if (rc == 0)
         return 0;
