@@ -9,12 +9,7 @@
 #include "comm.h"
 #include "roots.h"
 
-enum {
-    MARGIN_MIN_MS = 200, /* that voters wait longer than servers */
-    FLUSH_MS = 1000,     /* for what a failed communicator has to say */
-    /* Few more saturate the memory of a socket. */
-    THREADS_DEFAULT_MAX = 4,
-};
+enum { FLUSH_MS = 1000 }; /* for what a failed communicator has to say */
 
 int ballot_version(int *version)
 {
@@ -27,149 +22,9 @@ int ballot_version(int *version)
 
 /* ---- Making ---- */
 
-static struct shape shape_of(const struct ballot_comm *comm)
-{
-    const struct settings *s = &comm->settings;
-
-    return (struct shape){
-        .ranks = comm->ranks,
-        .coordinates_max = s->chunk,
-        .planes_up = s->zero == BALLOT_ZERO_ABSTAIN ? 2 : 1,
-        .planes_down = s->tie == BALLOT_TIE_ZERO ? 2 : 1,
-    };
-}
-
-/* Results that a server keeps: the last rounds whole where late ranks catch
- * up, else those that may still be on their way. */
-static uint32_t kept_results(const struct settings *s)
-{
-    uint64_t chunks = (s->count_max + s->chunk - 1) / s->chunk;
-    uint64_t kept = s->quorum == 0 ? s->window : chunks * s->kept_rounds;
-
-    return kept < s->window ? s->window : (uint32_t)kept;
-}
-
-/* The cores that every rank of this host can have to itself. */
-static uint32_t spare_threads(const struct ballot_comm *comm)
-{
-    uint32_t threads = engine_cores() / comm->local_ranks;
-
-    if (threads < 1)
-        return 1;
-    return threads < THREADS_DEFAULT_MAX ? threads : THREADS_DEFAULT_MAX;
-}
-
-static int open_crew(struct ballot_comm *comm)
-{
-    uint32_t threads = comm->settings.threads;
-
-    if (threads == 0)
-        threads = spare_threads(comm);
-    report_debug(DEBUG_INFO, "rank %u: kernels run in %u thread%s", comm->rank,
-                 threads, threads > 1 ? "s" : "");
-    return crew_open(&comm->crew, threads);
-}
-
-static int open_server(struct ballot_comm *comm)
-{
-    const struct settings *s = &comm->settings;
-    struct serve_config config = {
-        .tally =
-            {
-                .shape = shape_of(comm),
-                .server = comm->rank,
-                .servers = comm->servers,
-                .window = s->window,
-                .kept = kept_results(s),
-                .quorum = s->quorum,
-                .epoch = comm->epoch,
-                .timeout_ns = (uint64_t)s->timeout_ms * 1000000,
-                .grace_ns = (uint64_t)s->grace_ms * 1000000,
-            },
-        .rules =
-            {
-                .ties = s->tie,
-                .zeros_abstain = s->zero == BALLOT_ZERO_ABSTAIN,
-                .seed = s->seed,
-                .weights = s->weights_hash == 0 ? NULL : s->weights,
-            },
-        .kernels = comm->kernels,
-        .crew = comm->crew,
-        .links = comm->links,
-        .dissent = s->dissent != 0,
-    };
-
-    if (comm->rank >= comm->servers)
-        return 0;
-    return serve_open(&comm->serve, &config);
-}
-
-static int open_voter(struct ballot_comm *comm)
-{
-    const struct settings *s = &comm->settings;
-    uint32_t margin_ms = s->timeout_ms / 8;
-    struct majority_config config = {
-        .caster =
-            {
-                .shape = shape_of(comm),
-                .rank = comm->rank,
-                .servers = comm->servers,
-                .window = s->window,
-                .epoch = comm->epoch,
-                .timeout_ns = (uint64_t)s->timeout_ms * 1000000,
-                .margin_ns =
-                    UINT64_C(1000000) *
-                    (margin_ms > MARGIN_MIN_MS ? margin_ms : MARGIN_MIN_MS),
-            },
-        .kernels = comm->kernels,
-        .crew = comm->crew,
-        .links = comm->links,
-        .local_ranks = comm->local_ranks,
-        .landing = s->quorum == 0,
-        .fused_max = s->count_max,
-    };
-
-    return majority_open(&comm->majority, &config);
-}
-
-static int open_parts(struct ballot_comm *comm, char *why)
-{
-    struct ring_config ring = {
-        .rank = comm->rank,
-        .ranks = comm->ranks,
-        .window = comm->settings.window,
-        .slot_bytes = comm->slot_bytes,
-        .epoch = comm->epoch,
-        .links = comm->links,
-    };
-    int rc = open_crew(comm);
-
-    if (rc < 0) {
-        snprintf(why, ERROR_BYTES,
-                 "threads for the kernels: %s; set BALLOT_THREADS=1",
-                 strerror(-rc));
-        return rc;
-    }
-    rc = open_server(comm);
-    if (rc == 0)
-        rc = open_voter(comm);
-    if (rc == 0)
-        rc = ring_open(&comm->ring, &ring);
-    if (rc < 0)
-        snprintf(why, ERROR_BYTES,
-                 "memory for %u slots of %u bytes a rank, or for results of "
-                 "%llu coordinates (count_max), is not there: %s",
-                 lanes_slots(comm->settings.window), comm->slot_bytes,
-                 (unsigned long long)comm->settings.count_max, strerror(-rc));
-    return rc;
-}
-
 static void destroy(struct ballot_comm *comm)
 {
-    ring_close(comm->ring);
-    majority_close(comm->majority);
-    serve_close(comm->serve);
-    crew_close(comm->crew);
+    parts_close(comm);
     join_undo(comm);
     pthread_mutex_destroy(&comm->error_lock);
     pthread_mutex_destroy(&comm->queue_lock);
@@ -213,7 +68,7 @@ static int create(struct ballot_comm **out, int ranks, int rank,
     }
     comm->servers =
         comm->settings.servers == BALLOT_SERVERS_ROOT ? 1 : comm->ranks;
-    shape = shape_of(comm);
+    shape = parts_shape(comm);
     comm->slot_bytes = slot_bytes_for(&shape);
     *out = comm;
     return 0;
@@ -229,7 +84,7 @@ static int init(struct ballot_comm **out, struct ballot_comm *comm,
     rc = join_communicator(comm, (const struct sockaddr *)&place->address,
                            place->address_bytes, why);
     if (rc == 0)
-        rc = open_parts(comm, why);
+        rc = parts_open(comm, why);
     if (rc == 0) {
         rc = engine_attach(comm);
         if (rc < 0)

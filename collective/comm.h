@@ -4,9 +4,10 @@
  *
  * Everything in it is under the engine's lock, but for what is marked. The
  * files: env.c what was configured, join.c who is there and over which
- * transport, comm.c life and death, advance.c one step of work, control.c what
- * ranks say beside collectives, request.c the public collectives, queue.c what
- * waits and is under way, report.c errors in words.
+ * transport, comm.c life and death, parts.c who votes and counts in it,
+ * advance.c one step of work, control.c what ranks say beside collectives,
+ * request.c the public collectives, queue.c what waits and is under way,
+ * report.c errors in words.
  */
 #ifndef BALLOT_COLLECTIVE_COMM_H
 #define BALLOT_COLLECTIVE_COMM_H
@@ -188,6 +189,13 @@ int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
                       uint32_t root_bytes, char *why);
 void join_undo(struct ballot_comm *comm);
 
+/* ---- parts.c ---- */
+
+struct shape parts_shape(const struct ballot_comm *comm);
+/* Opens crew, serve, majority and ring, when comm has its links. */
+int parts_open(struct ballot_comm *comm, char *why);
+void parts_close(struct ballot_comm *comm);
+
 /* ---- queue.c: requests; with the engine's lock, but for queue_holds() ---- */
 
 struct ballot_request *queue_next(struct ballot_comm *comm); /* or NULL */
@@ -210,6 +218,14 @@ uint64_t advance_deadline(struct ballot_comm *comm);
 void advance_fail(struct ballot_comm *comm, int error);
 /* Whether some operation is under way or queued. */
 bool advance_busy(const struct ballot_comm *comm);
+
+/* ---- loss.c ---- */
+
+/* An EVENT_LOST: the link to a peer is gone. */
+void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
+                  const struct event *event);
+/* A rank has died: nothing goes around any more. Votes go on. */
+void loss_fails_ring(struct ballot_comm *comm, struct ballot_request *r);
 
 /* ---- control.c ---- */
 

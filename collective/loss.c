@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loss.c - what the death of a peer means for who is left. */
+#include <errno.h>
+#include <string.h>
+
+#include "comm.h"
+
+void loss_fails_ring(struct ballot_comm *comm, struct ballot_request *r)
+{
+    report_error(comm,
+                 "%s: a rank has died (%u in all); sum, average and broadcast "
+                 "need every rank",
+                 r->name, comm->dead_count);
+    ring_abandon(comm->ring);
+    r->circled = true;
+    r->ring_result = -ENOTCONN;
+    if (r->entered)
+        queue_finish(r, r->ring_result);
+}
+
+/* The one that is going around, if any. */
+static void fail_rings(struct ballot_comm *comm)
+{
+    struct ballot_request *r = queue_oldest_ring(comm);
+
+    if (r != NULL && r->ringing)
+        loss_fails_ring(comm, r);
+}
+
+void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
+                  const struct event *event)
+{
+    uint32_t peer = event->peer;
+    bool needed = comm->settings.quorum == 0 || peer == 0;
+
+    if (comm->links[peer].lost)
+        return;
+    comm->links[peer].lost = true;
+    mask_set(&comm->dead, peer);
+    comm->dead_count++;
+    if (comm->serve != NULL)
+        serve_lost(comm->serve, now_ns, peer);
+    if (comm->leaving || comm->failed != 0)
+        return;
+    /* Who said goodbye first is not missed before somebody calls again. */
+    report_debug(DEBUG_INFO, "rank %u: lost rank %u (%s): %s", comm->rank, peer,
+                 comm->hosts[peer], strerror(-event->reason));
+    if (!needed) {
+        fail_rings(comm);
+        return;
+    }
+    report_error(comm, "rank %u (%s) %s: %s; this communicator has ended", peer,
+                 comm->hosts[peer],
+                 mask_has(&comm->departed, peer) ? "has left" : "is gone",
+                 strerror(-event->reason));
+    advance_fail(comm, -ENOTCONN);
+}
