@@ -25,6 +25,7 @@ int ballot_version(int *version)
 static void destroy(struct ballot_comm *comm)
 {
     parts_close(comm);
+    redundancy_close(comm->redundancy);
     join_undo(comm);
     pthread_mutex_destroy(&comm->error_lock);
     pthread_mutex_destroy(&comm->queue_lock);
@@ -62,6 +63,9 @@ static int create(struct ballot_comm **out, int ranks, int rank,
     rc = settings_resolve(&comm->settings, config, ranks, why);
     if (rc == 0)
         rc = pick_kernels(comm, why);
+    if (rc == 0)
+        rc = redundancy_open(&comm->redundancy, &comm->settings, comm->ranks,
+                             why);
     if (rc < 0) {
         destroy(comm);
         return rc;

@@ -3,11 +3,11 @@
  * comm.h - what a communicator is made of; shared by the files of collective/.
  *
  * Everything in it is under the engine's lock, but for what is marked. The
- * files: env.c what was configured, join.c who is there and over which
- * transport, comm.c life and death, parts.c who votes and counts in it,
- * advance.c one step of work, control.c what ranks say beside collectives,
- * request.c the public collectives, queue.c what waits and is under way,
- * report.c errors in words.
+ * files: env.c what was configured, redundancy.c who computes what, join.c who
+ * is there and over which transport, comm.c life and death, parts.c who votes
+ * and counts in it, advance.c one step of work, control.c what ranks say beside
+ * collectives, request.c the public collectives, queue.c what waits and is
+ * under way, report.c errors in words.
  */
 #ifndef BALLOT_COLLECTIVE_COMM_H
 #define BALLOT_COLLECTIVE_COMM_H
@@ -22,6 +22,7 @@
 #include "../transport/transport.h"
 #include "lanes.h"
 #include "majority.h"
+#include "redundancy.h"
 #include "ring.h"
 #include "serve.h"
 
@@ -45,6 +46,7 @@ struct settings {
     uint32_t tie, zero; /* enums */
     uint32_t same_voters;
     uint32_t transport; /* index in join.c's list, or 0: choose */
+    uint32_t design, replicas, rule, evidence; /* ballot_aspis.h */
     uint64_t seed;
     uint64_t count_max;
     uint64_t weights_hash; /* 0: no weights */
@@ -106,6 +108,7 @@ struct ballot_comm {
     struct settings settings;
     struct credentials credentials;
     const struct kernels *kernels;
+    struct redundancy *redundancy; /* NULL: there is no design */
 
     struct endpoint *endpoints[ENDPOINTS_MAX];
     const struct transport *transports[ENDPOINTS_MAX];

@@ -17,6 +17,7 @@ enum {
     KEPT_MAX = 1024,
     COUNT_MAX_DEFAULT = 1 << 25,
     CHUNK_MAX = 1 << 23, /* 1 MiB of signs */
+    REPLICAS_DEFAULT = 3,
     /* Signs of one chunk of all voters stay in L2; at least a page each. */
     CACHE_BYTES = 512 * 1024,
     CHUNK_BYTES_MAX = 64 * 1024,
@@ -97,6 +98,53 @@ static const char *const words_zero[] = {"plus", "abstain", NULL};
 static const char *const words_auth[] = {"default", "group", "none", NULL};
 static const char *const words_transport[] = {"auto", "shm", "tcp", "verbs",
                                               NULL};
+static const char *const words_design[] = {
+    "none", "subsets", "sts", "plane", "repetition", "mols", NULL};
+static const char *const words_rule[] = {"proof", "paper", "paper+", NULL};
+static const char *const words_evidence[] = {"round", "keep", NULL};
+
+static int choose_transport(struct settings *s, const char *name, char *why)
+{
+    if (name == NULL)
+        return choose_word(&s->transport, 0, "BALLOT_TRANSPORT",
+                           words_transport, why);
+    for (s->transport = 0; words_transport[s->transport] != NULL;
+         s->transport++)
+        if (strcmp(words_transport[s->transport], name) == 0)
+            return 0;
+    snprintf(why, ERROR_BYTES,
+             "transport \"%s\" does not exist; shm, tcp and verbs do", name);
+    return -EINVAL;
+}
+
+static int choose_design(struct settings *s, const struct ballot_config *c,
+                         uint32_t ranks, char *why)
+{
+    int rc;
+
+    if ((unsigned)c->design > BALLOT_DESIGN_MOLS ||
+        (unsigned)c->rule > BALLOT_RULE_PAPER_PLUS ||
+        (unsigned)c->evidence > BALLOT_EVIDENCE_KEEP) {
+        snprintf(why, ERROR_BYTES,
+                 "design, rule or evidence of the configuration is out of "
+                 "range");
+        return -EINVAL;
+    }
+    rc = choose_word(&s->design, c->design, "BALLOT_DESIGN", words_design, why);
+    if (rc == 0)
+        rc = choose_word(&s->rule, c->rule, "BALLOT_RULE", words_rule, why);
+    if (rc == 0)
+        rc = choose_word(&s->evidence, c->evidence, "BALLOT_EVIDENCE",
+                         words_evidence, why);
+    if (rc == 0)
+        rc = choose(&s->replicas, c->replicas, "BALLOT_REPLICAS",
+                    REPLICAS_DEFAULT, REPLICAS_MAX, why);
+    if (rc == 0)
+        rc = choose(&s->liars, c->liars, "BALLOT_LIARS",
+                    s->design == BALLOT_DESIGN_NONE ? 0 : (ranks - 1) / 2,
+                    ranks, why);
+    return rc;
+}
 
 static int choose_words(struct settings *s, const struct ballot_config *c,
                         char *why)
@@ -120,18 +168,7 @@ static int choose_words(struct settings *s, const struct ballot_config *c,
         rc = choose_word(&s->zero, c->zero, "BALLOT_ZERO", words_zero, why);
     if (rc == 0)
         rc = choose_word(&s->auth, c->auth, "BALLOT_AUTH", words_auth, why);
-    if (rc < 0 || c->transport == NULL)
-        return rc < 0 ? rc
-                      : choose_word(&s->transport, 0, "BALLOT_TRANSPORT",
-                                    words_transport, why);
-    for (s->transport = 0; words_transport[s->transport] != NULL;
-         s->transport++)
-        if (strcmp(words_transport[s->transport], c->transport) == 0)
-            return 0;
-    snprintf(why, ERROR_BYTES,
-             "transport \"%s\" does not exist; shm, tcp and verbs do",
-             c->transport);
-    return -EINVAL;
+    return rc < 0 ? rc : choose_transport(s, c->transport, why);
 }
 
 static uint32_t default_chunk(uint32_t ranks)
@@ -159,7 +196,7 @@ static int choose_numbers(struct settings *s, const struct ballot_config *c,
     if (rc == 0)
         rc = choose(&s->quorum, c->quorum, "BALLOT_QUORUM", 0, ranks, why);
     if (rc == 0)
-        rc = choose(&s->liars, c->liars, "BALLOT_LIARS", 0, ranks, why);
+        rc = choose_design(s, c, ranks, why);
     if (rc == 0)
         rc = choose(&s->grace_ms, c->grace_ms, "BALLOT_GRACE_MS",
                     GRACE_DEFAULT_MS, TIMEOUT_MAX_MS, why);
@@ -210,7 +247,7 @@ static int check(const struct settings *s, uint32_t ranks, char *why)
                  ranks);
         return -EINVAL;
     }
-    if (s->liars > 0 &&
+    if (s->liars > 0 && s->design == BALLOT_DESIGN_NONE &&
         (s->quorum < 2 * s->liars + 1 || s->quorum > ranks - s->liars)) {
         snprintf(why, ERROR_BYTES,
                  "with at most %u liars among %u ranks the quorum must be "
@@ -220,6 +257,31 @@ static int check(const struct settings *s, uint32_t ranks, char *why)
         return -EINVAL;
     }
     return 0;
+}
+
+/* What a design cannot be had with. */
+static int check_design(const struct settings *s, uint32_t ranks, char *why)
+{
+    const char *broken = NULL;
+
+    if (s->design == BALLOT_DESIGN_NONE)
+        return 0;
+    if (s->servers != BALLOT_SERVERS_ROOT)
+        broken = "one server that sees all replicas: set servers = root";
+    else if (ranks > ASSIGNMENT_WORKERS_MAX)
+        broken = "256 ranks at most";
+    else if (s->zero == BALLOT_ZERO_ABSTAIN)
+        broken = "zero = plus: replicas are compared by their signs alone";
+    else if (s->weights_hash != 0)
+        broken = "no weights: it is tasks that vote, all alike";
+    else if (s->dissent != 0)
+        broken = "dissent = 0: ballot_aspis_report() says who contradicts whom";
+    else if (s->liars >= ranks)
+        broken = "less liars than ranks";
+    if (broken == NULL)
+        return 0;
+    snprintf(why, ERROR_BYTES, "a design needs %s", broken);
+    return -EINVAL;
 }
 
 static int copy_weights(struct settings *s, const uint8_t *weights,
@@ -259,5 +321,7 @@ int settings_resolve(struct settings *settings,
         rc = check(settings, (uint32_t)ranks, why);
     if (rc == 0)
         rc = copy_weights(settings, config->weights, (uint32_t)ranks, why);
+    if (rc == 0)
+        rc = check_design(settings, (uint32_t)ranks, why);
     return rc;
 }

@@ -103,6 +103,31 @@ enum ballot_auth {
     BALLOT_AUTH_NONE,    /* everybody who knows the port */
 };
 
+/* Which ranks compute which tasks of a redundant round (ballot_aspis.h). */
+enum ballot_design {
+    BALLOT_DESIGN_NONE,
+    BALLOT_DESIGN_SUBSETS,    /* a task for every `replicas` of the ranks */
+    BALLOT_DESIGN_STS,        /* Steiner triples: 1 or 3 mod 6 ranks, 3
+                                 replicas, each two ranks meet in one task */
+    BALLOT_DESIGN_PLANE,      /* a projective plane of order replicas - 1 */
+    BALLOT_DESIGN_REPETITION, /* groups of `replicas` neighbours */
+    BALLOT_DESIGN_MOLS,       /* Latin squares of a prime power of symbols */
+};
+
+/* What is concluded from disputes. */
+enum ballot_rule {
+    BALLOT_RULE_PROOF,      /* what follows from them, and no more */
+    BALLOT_RULE_PAPER,      /* the clique rule as printed: not safe */
+    BALLOT_RULE_PAPER_PLUS, /* the degree rule of Aspis+ as printed */
+};
+
+/* How long disputes are evidence. */
+enum ballot_evidence {
+    BALLOT_EVIDENCE_ROUND, /* until their round ends */
+    BALLOT_EVIDENCE_KEEP,  /* while the communicator lives; the promise is of
+                              the same liars then */
+};
+
 /*
  * Configuration of a communicator; the same on every rank (init_timeout_ms,
  * auth, dissent and threads may differ). Nothing is kept by reference: weights
@@ -122,7 +147,9 @@ struct ballot_config {
                                     servers = root [BALLOT_QUORUM] */
     uint32_t liars;              /* promise: at most so many of the voters
                                     lie; checks 2 liars + 1 <= quorum <=
-                                    ranks - liars [BALLOT_LIARS] */
+                                    ranks - liars. With a design it is
+                                    what proofs rest on, and the default
+                                    is (ranks - 1) / 2 [BALLOT_LIARS] */
     uint32_t grace_ms;           /* after a quorum is in, wait so long for
                                     the others; default 100
                                     [BALLOT_GRACE_MS] */
@@ -150,6 +177,14 @@ struct ballot_config {
                                     up to 64; default: the cores that each
                                     rank of a host can have to itself, at
                                     most 4 [BALLOT_THREADS] */
+    /* Redundant rounds, ballot_aspis.h. A design needs one server, at most 256
+     * ranks, zeros that are plus, no weights and no dissent. All chunks are
+     * then short enough for all tasks of all ranks. */
+    enum ballot_design design;     /* [BALLOT_DESIGN=none|subsets|sts|plane|
+                                      repetition|mols] */
+    uint32_t replicas;             /* of a task; default 3 [BALLOT_REPLICAS] */
+    enum ballot_rule rule;         /* [BALLOT_RULE=proof|paper|paper+] */
+    enum ballot_evidence evidence; /* [BALLOT_EVIDENCE=round|keep] */
 };
 
 #define BALLOT_CONFIG_DEFAULT ((struct ballot_config){0})
@@ -406,6 +441,8 @@ BALLOT_API int ballot_comm_stats(const struct ballot_comm *comm,
  */
 BALLOT_API int ballot_comm_dissent(const struct ballot_comm *comm,
                                    uint64_t *differing, uint64_t *counted);
+
+#include "ballot_aspis.h"
 
 #ifdef __cplusplus
 }

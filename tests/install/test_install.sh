@@ -41,7 +41,7 @@ libdir=$scratch/$libdir
 
 # ---- What is exported: the public API and nothing else --------------------
 declared=$(sed -n 's/^BALLOT_API .*\b\(ballot_[a-z_]*\)(.*/\1/p' \
-           prefix/include/ballot.h | sort)
+           prefix/include/ballot*.h | sort)
 exported=$(nm -D --defined-only "$libdir/libballot.so" |
            awk '{ print $3 }' | sort)
 [ -n "$declared" ] || fail "no declaration found in ballot.h"

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "aggregate": [],
     "aspis": ["aggregate"],
     "transport": [],
-    "collective": ["aggregate", "transport", "include"],
+    "collective": ["aggregate", "aspis", "transport", "include"],
     "tools": ["include"],
     "perf": ["include", "tools/launch.h", "aggregate/kernels.h",
              "aggregate/columns.h", "aggregate/avx512.h",
