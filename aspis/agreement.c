@@ -74,6 +74,16 @@ void agreement_dispute(struct agreement *agreement, uint32_t a, uint32_t b)
     workers_add(&agreement->graph.adjacent[b], a);
 }
 
+void agreement_forget(struct agreement *agreement, uint32_t worker)
+{
+    struct worker_set *adjacent = agreement->graph.adjacent;
+
+    assert(worker < agreement->config.workers);
+    for (uint32_t w = 0; w < agreement->config.workers; w++)
+        workers_remove(&adjacent[w], worker);
+    adjacent[worker] = (struct worker_set){{0}};
+}
+
 /* Whether a distance that grew to `sum` makes a new edge. */
 static bool judge_pair(struct agreement *agreement, uint32_t a, uint32_t b,
                        uint64_t sum)

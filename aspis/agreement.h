@@ -63,6 +63,10 @@ bool agreement_add(struct agreement *agreement, uint32_t task,
 /* An edge that was found elsewhere, as at another server. */
 void agreement_dispute(struct agreement *agreement, uint32_t a, uint32_t b);
 
+/* `worker` disputes with nobody any more, until a distance of it grows again:
+ * for who was repaired. */
+void agreement_forget(struct agreement *agreement, uint32_t worker);
+
 /* The graph of disputes; valid until agreement_close(). */
 const struct graph *agreement_graph(const struct agreement *agreement);
 
