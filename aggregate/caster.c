@@ -190,10 +190,12 @@ static struct call call_of(const struct casting *r, uint32_t chunk)
         .detail = r->call.detail,
         .type = r->call.type,
         .op = r->call.op,
+        .rows = r->call.rows,
     };
 
     if (r->call.chunk_coordinates != 0) {
-        call.detail = r->call.chunk_coordinates;
+        if (call.rows == 0)
+            call.detail = r->call.chunk_coordinates;
         call.coordinates = left < r->call.chunk_coordinates
                                ? (uint32_t)left
                                : r->call.chunk_coordinates;
@@ -222,8 +224,7 @@ static void describe_put(const struct caster *c, uint32_t server,
                 .flags = abstain ? FLAG_ABSTAIN : 0,
             },
     };
-    put->bytes =
-        vote_bytes(&c->config.shape, put->header.call.coordinates, abstain);
+    put->bytes = vote_bytes(&c->config.shape, &put->header.call, abstain);
 }
 
 bool caster_next(struct caster *caster, struct caster_put *put)

@@ -31,9 +31,10 @@ struct caster_round {
     uint64_t count;             /* coordinates of the call */
     uint32_t chunk_coordinates; /* of every chunk but the last; 0: one header
                                    line only, whatever the count */
-    uint32_t detail;            /* call.detail when header only */
+    uint32_t detail;            /* call.detail when header only, or with rows */
     uint8_t type, op;
-    bool abstain; /* asks for the results without a vote */
+    uint16_t rows; /* call.rows; not 0: chunk_coordinates is the shape's */
+    bool abstain;  /* asks for the results without a vote */
 };
 
 struct caster_put {

@@ -158,10 +158,11 @@ static void stop_clocks(struct tally *t)
 /* Chunks of the call that this server counts from `call->chunk` on. */
 static uint64_t chunks_left(const struct tally *t, const struct call *call)
 {
+    uint32_t whole = whole_chunk(&t->config.shape, call);
     uint64_t chunks = 1;
 
-    if (call->coordinates > 0 && call->detail > 0)
-        chunks = call->count / call->detail + (call->count % call->detail != 0);
+    if (call->coordinates > 0 && whole > 0)
+        chunks = call->count / whole + (call->count % whole != 0);
     if (chunks <= call->chunk)
         return 1;
     return (chunks - call->chunk + t->config.servers - 1) / t->config.servers;

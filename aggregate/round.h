@@ -19,6 +19,7 @@ enum {
     ROUNDS_MAX = 16,           /* rounds of one voter under way */
     HEADER_MAGIC = 0x31544c42, /* "BLT1": the wire version is in it */
     HEADER_MASK_RANKS = 64,    /* up to here the voter mask fits the header */
+    ROWS_NONE = 0xffff,        /* struct call */
 };
 
 enum header_kind {
@@ -57,10 +58,13 @@ struct call {
     uint32_t chunk;       /* which of its chunks */
     uint32_t coordinates; /* in this chunk */
     uint32_t detail;      /* what else ranks must agree on: coordinates of a
-                             whole chunk; or the root of a broadcast */
+                             whole chunk; the root of a broadcast; the step of a
+                             redundant round */
     uint8_t type;
     uint8_t op;
-    uint16_t reserved; /* 0 */
+    uint16_t rows; /* 0: a plain vote; of a redundant round: how many rows of
+                      signs each put carries; ROWS_NONE: puts are header lines
+                      only, and the result is what the server knows */
 };
 
 struct header {
@@ -105,7 +109,23 @@ struct shape {
     uint32_t coordinates_max; /* of a chunk */
     uint32_t planes_up;       /* 2 when zeros abstain (signs, marks), else 1 */
     uint32_t planes_down;     /* 2 when ties are zero (signs, ties), else 1 */
+    uint32_t rows;            /* of a redundant round, < ROWS_NONE; 0: there are
+                                 no such rounds */
 };
+
+/* Coordinates of every chunk of a call but the last. */
+static inline uint32_t whole_chunk(const struct shape *shape,
+                                   const struct call *call)
+{
+    return call->rows == 0 ? call->detail : shape->coordinates_max;
+}
+
+/* Whether such rows can be in a call. */
+static inline bool rows_valid(const struct shape *shape, uint16_t rows)
+{
+    return rows == 0 ||
+           (shape->rows != 0 && (rows == shape->rows || rows == ROWS_NONE));
+}
 
 /* ---- Sets of ranks ---- */
 
@@ -145,13 +165,15 @@ static inline uint32_t mask_lines(uint32_t ranks)
     return ranks <= HEADER_MASK_RANKS ? 0 : (ranks + 511) / 512;
 }
 
-/* Bytes of a put, header line included. */
+/* Bytes of a put, header line included; rows_valid(). */
 static inline uint32_t vote_bytes(const struct shape *shape,
-                                  uint32_t coordinates, bool abstain)
+                                  const struct call *call, bool abstain)
 {
-    uint32_t lines = (uint32_t)lines_for(coordinates) * shape->planes_up;
+    uint32_t planes = call->rows == 0 ? shape->planes_up : call->rows;
 
-    return LINE_BYTES * (1 + (abstain ? 0 : lines));
+    if (abstain || call->rows == ROWS_NONE)
+        planes = 0;
+    return LINE_BYTES * (1 + (uint32_t)lines_for(call->coordinates) * planes);
 }
 
 /* Bytes of a result in its slot, header line and mask lines included. */
@@ -174,8 +196,11 @@ static inline uint32_t slot_bytes_for(const struct shape *shape)
     uint32_t planes = shape->planes_up > shape->planes_down
                           ? shape->planes_up
                           : shape->planes_down;
-    uint32_t lines = (uint32_t)lines_for(shape->coordinates_max) * planes;
+    uint32_t lines;
 
+    if (planes < shape->rows)
+        planes = shape->rows;
+    lines = (uint32_t)lines_for(shape->coordinates_max) * planes;
     if (lines < sizeof(struct difference) / LINE_BYTES)
         lines = sizeof(struct difference) / LINE_BYTES;
     return LINE_BYTES * (1 + mask_lines(shape->ranks) + lines);

@@ -96,8 +96,8 @@ static bool header_valid(const struct tally *t, uint32_t slot,
            h->sequence % t->config.window == slot &&
            h->call.chunk % t->config.servers == t->config.server &&
            h->call.coordinates <= t->config.shape.coordinates_max &&
-           h->call.reserved == 0 &&
-           bytes == vote_bytes(&t->config.shape, h->call.coordinates, abstain);
+           rows_valid(&t->config.shape, h->call.rows) &&
+           bytes == vote_bytes(&t->config.shape, &h->call, abstain);
 }
 
 /*

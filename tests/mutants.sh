@@ -46,10 +46,11 @@ export -f compile
 base()
 {
     mkdir -p "$work/base"
-    cp -r "$root"/{aggregate,collective,transport,include} "$work/base/"
+    cp -r "$root"/{aggregate,aspis,collective,transport,include} \
+        "$work/base/"
     mkdir -p "$work/base/tests"
     cp -r "$root/tests/sim" "$work/base/tests/"
-    cp "$root"/tests/unit/test_{caster,tally}.c "$work/base/tests/"
+    cp "$root"/tests/unit/test_{caster,tally,rows}.c "$work/base/tests/"
     cp "$work/absent.c" "$work/base/"
     mkdir -p "$work/verbs" "$work/base/tests/verbs"
     cp "$root"/tests/unit/*{fake,verbs}_*.[ch] "$root/tests/unit/test_verbs.c" \
@@ -82,7 +83,7 @@ judge_base()
     unit=
     sim=
     cd "$1" || return 1
-    for test in caster tally; do
+    for test in caster tally rows; do
         $cc $flags caster.o tally.o decide.o "test_$test.o" -lcmocka \
             -o "test_$test" || return 1
         try "$test"

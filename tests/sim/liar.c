@@ -34,7 +34,7 @@ static enum fate lie(struct sim *sim, const struct plan *plan,
     case FATE_LIED_DETAIL: header->call.detail += (uint32_t)step; break;
     case FATE_LIED_TYPE: header->call.type += (uint8_t)(step | 1); break;
     case FATE_LIED_OP: header->call.op ^= 0xf0; break;
-    case FATE_LIED_RESERVED: header->call.reserved++; break;
+    case FATE_LIED_ROWS: header->call.rows++; break;
     case FATE_LIED_KIND: header->kind++; break;
     case FATE_LIED_FLAGS: header->flags ^= (uint8_t)(step | 1); break;
     default: *bytes = 64 + 64 * (uint32_t)sim_below(sim, most / 64); break;

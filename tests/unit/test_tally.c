@@ -174,7 +174,7 @@ static void each_lie_in_a_header_line_is_dropped(void **state)
     lies[1].epoch++;
     lies[2].kind = HEADER_RESULT;
     lies[3].flags = FLAG_LANDS | FLAG_ABSTAIN;
-    lies[4].call.reserved = 1;
+    lies[4].call.rows = 1;
     lies[5].call.coordinates = CHUNK + 1;
     lies[6].call.coordinates = CHUNK - 512;
     lies[7].sequence = WINDOW;

@@ -1,0 +1,2 @@
+# aggregate/tally.c
+s/rows_valid(&t->config.shape, h->call.rows) &&//
