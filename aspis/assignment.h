@@ -31,7 +31,9 @@ enum design {
      * arXiv:2108.02416). The load grows like workers^(replication - 1). */
     DESIGN_SUBSETS,
     /* A Steiner triple system: 3 workers a task, and each pair shares one task.
-     * For 1 or 3 mod 6 workers, from 3 on. Aspis+ (arXiv:2208.08085). */
+     * For 1 or 3 mod 6 workers, from 3 on. With 2^m - 1 of them worker w is
+     * the point w + 1 of a projective space, whose lines, the tasks, are
+     * {a, b, a xor b}. Aspis+ (arXiv:2208.08085). */
     DESIGN_STEINER,
     /* Points and lines of a projective plane: order^2 + order + 1 workers and
      * as many tasks, with order + 1 workers each; each pair shares one task and

@@ -134,11 +134,10 @@ static uint32_t half(uint32_t sum, uint32_t size)
     return (sum % 2 == 0 ? sum : sum + size) / 2;
 }
 
-static void steiner_fill(uint8_t *places,
-                         const struct assignment_config *config)
+static void bose_skolem_fill(uint8_t *places, uint32_t workers)
 {
-    const uint32_t last = config->workers - 1;
-    struct copies copies = {.places = places, .size = config->workers / 3};
+    const uint32_t last = workers - 1;
+    struct copies copies = {.places = places, .size = workers / 3};
     const uint32_t size = copies.size;
     const uint32_t own = size % 2 == 1 ? size : size / 2;
 
@@ -155,6 +154,37 @@ static void steiner_fill(uint8_t *places,
                            in_copy(&copies, copy, y),
                            in_copy(&copies, copy + 1, half(x + y, size)));
     }
+}
+
+/* Worker w is the point w + 1; a line through two points holds their sum too,
+ * and its points are listed where they ascend. */
+static void projective_fill(uint8_t *places, uint32_t workers)
+{
+    for (uint32_t a = 1; a <= workers; a++)
+        for (uint32_t b = a + 1; b <= workers; b++) {
+            const uint32_t c = a ^ b;
+
+            if (c < b)
+                continue;
+            *places++ = (uint8_t)(a - 1);
+            *places++ = (uint8_t)(b - 1);
+            *places++ = (uint8_t)(c - 1);
+        }
+}
+
+/* From 13 workers on there are several systems, in which liars reach unequally
+ * much. With 2^m - 1 workers it is the projective space over the field of two
+ * elements: which liars fill a subspace, and so share the most tasks, is seen
+ * from their numbers. */
+static void steiner_fill(uint8_t *places,
+                         const struct assignment_config *config)
+{
+    const uint32_t workers = config->workers;
+
+    if ((workers & (workers + 1)) == 0)
+        projective_fill(places, workers);
+    else
+        bose_skolem_fill(places, workers);
 }
 
 /* ---- Projective planes --------------------------------------------------- */

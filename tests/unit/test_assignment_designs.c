@@ -195,7 +195,21 @@ static void every_pair_is_in_one_triple(void **state)
     }
 }
 
-/* As above without a walk over the tasks for each pair. */
+/* Numbered from 1, the workers of a task add up to 0 without carry. */
+static void spaces_of_two_elements_hold_lines(void **state)
+{
+    for (uint32_t workers = 3; workers <= 255; workers = 2 * workers + 1) {
+        start(DESIGN_STEINER, workers, 3);
+        for (uint32_t t = 0; t < shape->tasks; t++) {
+            const uint8_t *w = assignment_workers(assignment, t);
+
+            assert_int_equal((w[0] + 1) ^ (w[1] + 1) ^ (w[2] + 1), 0);
+        }
+        stop(state);
+    }
+}
+
+/* Each pair once, without a walk over the tasks for each pair. */
 static void large_triple_systems_hold_every_pair_once(void **state)
 {
     for (uint32_t workers = 67; workers <= 255; workers++) {
@@ -351,6 +365,7 @@ int main(void)
         cmocka_unit_test_teardown(
             the_largest_number_of_subsets_is_within_the_limit, stop),
         cmocka_unit_test_teardown(every_pair_is_in_one_triple, stop),
+        cmocka_unit_test_teardown(spaces_of_two_elements_hold_lines, stop),
         cmocka_unit_test_teardown(large_triple_systems_hold_every_pair_once,
                                   stop),
         cmocka_unit_test_teardown(
