@@ -44,10 +44,10 @@ declared=$(sed -n 's/^BALLOT_API .*\b\(ballot_[a-z_]*\)(.*/\1/p' \
            prefix/include/ballot*.h | sort)
 exported=$(nm -D --defined-only "$libdir/libballot.so" |
            awk '{ print $3 }' | sort)
-[ -n "$declared" ] || fail "no declaration found in ballot.h"
+[ -n "$declared" ] || fail "no declaration found in the headers"
 diff <(echo "$declared") <(echo "$exported") ||
-    fail "ballot.h (<) and libballot.so (>) differ"
-echo "PASS exported_symbols_are_those_of_the_header"
+    fail "the headers (<) and libballot.so (>) differ"
+echo "PASS exported_symbols_are_those_of_the_headers"
 
 [ "$(readelf -d "$libdir/libballot.so" | grep -c 'SONAME.*libballot.so.0')" \
   = 1 ] || fail "the soname is not libballot.so.0"

@@ -20,7 +20,7 @@ COLUMNS_MAX = 80
 MAY_INCLUDE = {
     "include": [],
     "aggregate": [],
-    "aspis": ["aggregate"],
+    "aspis": ["aggregate", "include/ballot_attack.h"],
     "transport": [],
     "collective": ["aggregate", "aspis", "transport", "include"],
     "tools": ["include"],
