@@ -15,7 +15,7 @@
 #ifndef BALLOT_ASPIS_AGREEMENT_H
 #define BALLOT_ASPIS_AGREEMENT_H
 
-#include "aggregate/kernels.h"
+#include "../aggregate/kernels.h"
 #include "workers.h"
 
 struct agreement;

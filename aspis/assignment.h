@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#include "aggregate/kernels.h"
+#include "../aggregate/kernels.h"
 
 enum {
     ASSIGNMENT_WORKERS_MAX = 256,
