@@ -11,8 +11,8 @@
 #if defined(__x86_64__)
 
 #include "avx2.h"
-#include "columns.h"
-#include "groups.h"
+
+#include "agree.h"
 #include "signs.h"
 
 static void vote_avx2(const struct vote *vote)
@@ -403,6 +403,7 @@ const struct kernels kernels_avx2 = {
     .vote = vote_avx2,
     .count = count_any,
     .compare = compare_avx2,
+    .agree = agree_any,
     .apply = {[TYPE_FLOAT32] = apply_float32_avx2,
               [TYPE_FLOAT16] = apply_float16_avx2,
               [TYPE_BFLOAT16] = apply_bfloat16_avx2,

@@ -53,6 +53,12 @@ ALWAYS slice slice_sum(slice a, slice b, slice c)
     return a ^ b ^ c;
 }
 
+/* Where the three bits are not all the same. */
+ALWAYS slice slice_unlike(slice a, slice b, slice c)
+{
+    return (a ^ b) | (a ^ c);
+}
+
 ALWAYS slice slice_carry(slice a, slice b, slice c)
 {
     return (a & b) | ((a ^ b) & c);

@@ -11,8 +11,8 @@
 #if defined(__x86_64__)
 
 #include "avx512.h"
-#include "columns.h"
-#include "groups.h"
+
+#include "agree.h"
 #include "signs.h"
 
 /* VPOPCNTDQ came after the rest, so not every machine of this table has it. */
@@ -441,6 +441,7 @@ const struct kernels kernels_avx512 = {
     .vote = vote_avx512,
     .count = count_any,
     .compare = compare_any,
+    .agree = agree_any,
     .apply = {[TYPE_FLOAT32] = apply_float32_avx512,
               [TYPE_FLOAT16] = apply_float16_avx512,
               [TYPE_BFLOAT16] = apply_bfloat16_avx512,

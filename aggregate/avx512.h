@@ -53,6 +53,12 @@ ALWAYS slice slice_sum(slice a, slice b, slice c)
     return _mm512_ternarylogic_epi64(a, b, c, 0x96);
 }
 
+/* Where the three bits are not all the same. */
+ALWAYS slice slice_unlike(slice a, slice b, slice c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0x7e);
+}
+
 ALWAYS slice slice_carry(slice a, slice b, slice c)
 {
     return _mm512_ternarylogic_epi64(a, b, c, 0xe8);

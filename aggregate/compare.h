@@ -31,21 +31,6 @@ ALWAYS uint64_t slice_total(slice lanes)
     return total;
 }
 
-/* Ones for the first `count` coordinates. */
-ALWAYS slice slice_below(size_t count)
-{
-    uint64_t words[SLICE_WORDS];
-    slice below;
-
-    for (size_t w = 0; w < SLICE_WORDS; w++) {
-        const size_t first = w * WORD_COORDINATES;
-
-        words[w] = count > first ? signs_below(count - first) : 0;
-    }
-    memcpy(&below, words, sizeof(below));
-    return below;
-}
-
 /* The private copy of words that a peer may write, each loaded once. */
 ALWAYS void hold(uint64_t *held, const uint64_t *row, size_t words)
 {

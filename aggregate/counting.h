@@ -17,7 +17,8 @@ enum {
     WEIGHT_BITS = 4,
     /* 2 x 15 x 1024 votes fit below 2^15, so planes 0 to 15 count them. */
     TOP_MAX = 15,
-    PLANES_MAX = TOP_MAX + 1,
+    /* Groups may be as many as 2^COUNT_TOP_MAX voters. */
+    PLANES_MAX = COUNT_TOP_MAX + 1,
 };
 
 /* What all voters together can add to one counter. */

@@ -80,6 +80,12 @@ static void count_any(const struct count *count)
     case 7: count_columns(count, 7); break;
     case 8: count_columns(count, 8); break;
     case 9: count_columns(count, 9); break;
+    case 10: count_columns(count, 10); break;
+    case 11: count_columns(count, 11); break;
+    case 12: count_columns(count, 12); break;
+    case 13: count_columns(count, 13); break;
+    case 14: count_columns(count, 14); break;
+    case 15: count_columns(count, 15); break;
     default: count_columns(count, COUNT_TOP_MAX); break;
     }
 }

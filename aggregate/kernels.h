@@ -23,7 +23,7 @@ enum {
     VOTERS_MAX = 1024,      /* rows that one vote counts */
     WEIGHT_MAX = 15,        /* of one voter */
     REPLICAS_MAX = 16,      /* rows that one comparison takes */
-    COUNT_TOP_MAX = 10,     /* 2^10 voters, counted in groups */
+    COUNT_TOP_MAX = 16,     /* 2^16 voters, counted in groups */
     /* From so many bytes on something is larger than the caches, for the
      * kernels' `far`. Measured with float32 that are applied: 24 against 10
      * GB/s at 64 MiB on a Xeon (Emerald Rapids) and equal at 32 MiB; where the
@@ -188,6 +188,30 @@ struct compare {
 typedef void compare_fn(const struct compare *compare);
 
 /*
+ * A group of tasks with three replicas each: the majorities of those are added
+ * to counters as `struct count` adds rows, and whether all agreed is the value.
+ * If they did not, there is no more to be learned from this reading, for it
+ * kept nothing; the planes hold nothing of use then.
+ *
+ *   planes, top, first  as in struct count
+ *   rows[3 * tasks]     of 8 * lines_for(count) words, task by task; peers may
+ *                       write them meanwhile, so each word is loaded exactly
+ *                       once. Bits behind the last coordinate may be anything:
+ *                       they are not compared
+ *   tasks               0: none is added
+ *   count               coordinates
+ */
+struct agree {
+    uint64_t *planes;
+    uint32_t top;
+    bool first;
+    const uint64_t *const *rows;
+    uint32_t tasks;
+    size_t count;
+};
+typedef bool agree_fn(const struct agree *agree);
+
+/*
  * values[count]: +scale where the sign is 0, -scale where it is 1; where
  * `zeros` is given and its bit is 1, +0. For TYPE_SIGNS copies the words
  * (scale and zeros are ignored) and clears the bits behind the last
@@ -254,6 +278,7 @@ struct kernels {
     vote_fn *vote;
     count_fn *count;
     compare_fn *compare;
+    agree_fn *agree;
     apply_fn *apply[TYPES];
     signum_fn *signum;
     feedback_fn *feedback;

@@ -19,7 +19,10 @@
 #ifndef BALLOT_AGGREGATE_NETWORK_H
 #define BALLOT_AGGREGATE_NETWORK_H
 
+#include <string.h>
+
 #include "counting.h"
+#include "signs.h"
 
 enum {
     /* Of a row, fetched in a burst for every eight lines that are counted: so
@@ -27,6 +30,21 @@ enum {
     TILE_WORDS = 8 * LINE_WORDS,
     TILES_AHEAD = 2,
 };
+
+/* Ones for the first `count` coordinates. */
+ALWAYS slice slice_below(size_t count)
+{
+    uint64_t words[SLICE_WORDS];
+    slice below;
+
+    for (size_t w = 0; w < SLICE_WORDS; w++) {
+        const size_t first = w * WORD_COORDINATES;
+
+        words[w] = count > first ? signs_below(count - first) : 0;
+    }
+    memcpy(&below, words, sizeof(below));
+    return below;
+}
 
 ALWAYS void start_planes(slice *planes, const struct vote *vote, uint32_t top)
 {

@@ -356,6 +356,51 @@ static void compare_portable(const struct compare *compare)
     }
 }
 
+/* One line of a task: what most of its replicas say, and where not all say
+ * the same. */
+static void agree_line(uint64_t *majority, uint64_t *unlike,
+                       const uint64_t *const *rows, size_t at)
+{
+    for (size_t w = 0; w < LINE_WORDS; w++) {
+        const uint64_t a = signs_load(&rows[0][at + w]);
+        const uint64_t b = signs_load(&rows[1][at + w]);
+        const uint64_t c = signs_load(&rows[2][at + w]);
+
+        majority[w] = (a & b) | (a & c) | (b & c);
+        unlike[w] |= (a ^ b) | (a ^ c);
+    }
+}
+
+static bool agree_portable(const struct agree *agree)
+{
+    const uint32_t top = agree->top;
+    const size_t bytes = count_words(top, LINE_WORDS) * sizeof(uint64_t);
+    uint64_t planes[COUNT_TOP_MAX + 1][LINE_WORDS];
+    uint64_t any = 0;
+
+    for (size_t line = 0; line < lines_for(agree->count); line++) {
+        const size_t at = line * LINE_WORDS;
+        uint64_t *stored = &agree->planes[count_place(top, at)];
+        uint64_t unlike[LINE_WORDS] = {0};
+        uint64_t counted[LINE_WORDS];
+
+        memset(planes, 0, sizeof(planes));
+        if (!agree->first)
+            memcpy(planes, stored, bytes);
+        for (uint32_t t = 0; t < agree->tasks; t++) {
+            uint64_t majority[LINE_WORDS];
+
+            agree_line(majority, unlike, &agree->rows[3 * t], at);
+            add(planes, 0, top, majority);
+        }
+        memcpy(stored, planes, bytes);
+        copy_line(counted, unlike, 0, agree->count - line * LINE_COORDINATES);
+        for (size_t w = 0; w < LINE_WORDS; w++)
+            any |= counted[w];
+    }
+    return any == 0;
+}
+
 static bool supported(void)
 {
     return true;
@@ -377,6 +422,7 @@ const struct kernels kernels_portable = {
     .vote = vote_portable,
     .count = count_portable,
     .compare = compare_portable,
+    .agree = agree_portable,
     .apply = {[TYPE_FLOAT32] = apply_float32_portable,
               [TYPE_FLOAT16] = apply_float16_portable,
               [TYPE_BFLOAT16] = apply_bfloat16_portable,

@@ -289,6 +289,68 @@ static void check_compare(struct input *in, const struct kernels *k)
         same(k, "compare, majority", compare.majority, wanted.majority, bytes);
 }
 
+/* The majorities of the tasks in the order of their counting, and whether the
+ * replicas of all are equal. */
+static bool naive_agree(struct input *in, const struct agree *agree,
+                        const uint64_t **majorities)
+{
+    bool equal = true;
+
+    for (uint32_t t = 0; t < agree->tasks; t++) {
+        uint64_t distances[3] = {0};
+        uint64_t *majority = area(in, lines_for(agree->count) * LINE_BYTES);
+
+        naive_compare(&(struct compare){
+            .majority = majority,
+            .distances = distances,
+            .rows = &agree->rows[3 * t],
+            .replicas = 3,
+            .count = agree->count,
+        });
+        majorities[t] = majority;
+        equal = equal && (distances[0] | distances[1] | distances[2]) == 0;
+    }
+    return equal;
+}
+
+static void check_agree(struct input *in, const struct kernels *k)
+{
+    enum { TASKS_MAX = 40, TOP = 6 };
+    const uint32_t tasks = 1 + take(in, TASKS_MAX - 1);
+    const bool differing = take(in, 3) == 0;
+    const size_t count = 1 + take(in, COUNT_MAX - 1);
+    const size_t words = lines_for(count) * LINE_WORDS;
+    const uint64_t *rows[3 * TASKS_MAX], *majorities[TASKS_MAX];
+    struct agree agree = {
+        .planes = area(in, 8 * count_words(TOP, words)),
+        .top = TOP,
+        .first = true,
+        .rows = rows,
+        .tasks = tasks,
+        .count = count,
+    };
+    struct count last = {.planes = agree.planes, .top = TOP, .words = words};
+    struct vote wanted = {.signs = majorities, .voters = tasks, .words = words};
+    bool equal;
+
+    for (uint32_t r = 0; r < 3 * tasks; r++)
+        rows[r] =
+            r % 3 == 0 || differing ? area_filled(in, 8 * words) : rows[r - 1];
+    equal = naive_agree(in, &agree, majorities);
+    last.threshold = wanted.threshold = 1 + take(in, tasks - 1);
+    last.result = area(in, 8 * words);
+    wanted.result = area(in, 8 * words);
+    if (k->agree(&agree) != equal) {
+        fprintf(stderr, "%s: agree: not %d\n", k->name, equal);
+        abort();
+    }
+    k->count(&last);
+    naive_vote(&wanted);
+    for (size_t c = count; c < 64 * words; c++)
+        last.result[c / 64] &= ~(UINT64_C(1) << c % 64);
+    same(k, "agree, counters", last.result, wanted.result, 8 * words);
+}
+
 static void check_signum(struct input *in, const struct kernels *k)
 {
     const bool marked = take(in, 1) != 0;
@@ -362,8 +424,8 @@ static void check_update(struct input *in, const struct kernels *k)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     static void (*const checks[])(struct input *, const struct kernels *) = {
-        check_pack,    check_apply,  check_vote,     check_count,
-        check_compare, check_signum, check_feedback, check_update,
+        check_pack,   check_apply,    check_vote,   check_count, check_compare,
+        check_signum, check_feedback, check_update, check_agree,
     };
     const uint32_t kinds = sizeof(checks) / sizeof(checks[0]);
 

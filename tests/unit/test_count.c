@@ -215,6 +215,41 @@ static void test_some_to_1024(void **state)
     }
 }
 
+/* More voters than one vote takes: in groups, or in one. */
+static void check_many(struct poll *poll, const uint64_t *const *signs,
+                       uint32_t voters, uint32_t threshold)
+{
+    struct count count = {
+        .words = LINE_WORDS,
+        .result = area_of(poll, AREA_RESULT, 1),
+        .ties = area_of(poll, AREA_TIES, 1),
+        .threshold = threshold,
+    };
+    const struct vote vote = {.voters = voters, .threshold = threshold};
+
+    count.top = counting_top(&vote);
+    count.planes = area_of(poll, AREA_PLANES, count.top + 1);
+    for (size_t i = 0; kernels_all[i] != NULL; i++)
+        for (uint32_t group = 32; group <= voters; group += voters - 32) {
+            struct count next = count;
+
+            if (!kernels_all[i]->supported())
+                break;
+            next.result = next.ties = NULL;
+            next.first = true;
+            for (uint32_t v = 0; v < voters; v += group) {
+                next.signs = &signs[v];
+                next.voters = voters - v < group ? voters - v : group;
+                next.result = voters - v <= group ? count.result : NULL;
+                next.ties = voters - v <= group ? count.ties : NULL;
+                kernels_all[i]->count(&next);
+                next.first = false;
+            }
+            check_row(poll, kernels_all[i]->name, &count, count.result, false);
+            check_row(poll, kernels_all[i]->name, &count, count.ties, true);
+        }
+}
+
 /* No counter may overflow, nor may one that nobody raises reach anything. */
 static void test_all_minus_and_all_plus(void **state)
 {
@@ -234,6 +269,31 @@ static void test_all_minus_and_all_plus(void **state)
             check_threshold(poll, n);
             check_threshold(poll, n / 2 + 1);
         }
+}
+
+/* As many as tasks of a round may vote: a few rows, over and over. */
+static void test_some_to_65535(void **state)
+{
+    enum { ROWS = 37, MANY = 65535 };
+    static const uint64_t *signs[MANY];
+    static const uint32_t voters[] = {1025, 2047, 4096, 16383, 32768, MANY};
+    struct poll *poll = *state;
+
+    for (size_t i = 0; i < sizeof(voters) / sizeof(voters[0]); i++) {
+        const uint32_t n = voters[i];
+
+        poll_make(poll, ROWS, LINE_WORDS);
+        memset(poll->counts, 0, sizeof(poll->counts));
+        for (uint32_t v = 0; v < n; v++) {
+            signs[v] = poll->signs[v * v % ROWS];
+            for (size_t c = 0; c < 64 * LINE_WORDS; c++)
+                poll->counts[c] += (signs[v][c / 64] >> c % 64) % 2 == 1;
+        }
+        check_many(poll, signs, n, n / 2 + 1);
+        check_many(poll, signs, n, (n + 1) / 2);
+        check_many(poll, signs, n, poll->counts[20] + 1);
+        check_many(poll, signs, n, n);
+    }
 }
 
 static int setup(void **state)
@@ -259,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_every_split_and_threshold),
         cmocka_unit_test(test_every_split_to_70),
         cmocka_unit_test(test_some_to_1024),
+        cmocka_unit_test(test_some_to_65535),
         cmocka_unit_test(test_all_minus_and_all_plus),
     };
 

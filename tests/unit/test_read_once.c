@@ -244,6 +244,39 @@ static void test_compare_reads_slots_once(void **state)
                                   64 * WORDS - missing[m / 2], m % 2);
 }
 
+static void check_agree(const struct kernels *k, uint32_t tasks, size_t count)
+{
+    _Alignas(64) uint64_t planes[(COUNT_TOP_MAX + 1) * WORDS] = {0};
+    const uint64_t *rows[2 * ROWS_MAX];
+    const struct agree agree = {
+        .planes = planes,
+        .top = 5,
+        .first = tasks % 2 == 0,
+        .rows = rows,
+        .tasks = tasks,
+        .count = count,
+    };
+
+    for (uint32_t r = 0; r < 3 * tasks; r++)
+        rows[r] = (const uint64_t *)(const void *)area_of(r);
+    watch();
+    k->agree(&agree);
+    watch_end();
+    check_rows(k->name, "agree", 3 * tasks, 0, 3 * tasks);
+}
+
+static void test_agree_reads_slots_once(void **state)
+{
+    static const size_t missing[] = {0, 1, 100, 300, 511};
+
+    (void)state;
+    for (size_t i = 0; kernels_all[i] != NULL; i++)
+        for (uint32_t tasks = 1; 3 * tasks <= 2 * ROWS_MAX; tasks++)
+            for (size_t m = 0; m < sizeof(missing) / sizeof(missing[0]); m++)
+                if (kernels_all[i]->supported())
+                    check_agree(kernels_all[i], tasks, 64 * WORDS - missing[m]);
+}
+
 static void check_apply(const struct kernels *k, int type, size_t skew,
                         size_t count, bool far)
 {
@@ -336,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_vote_reads_slots_once),
         cmocka_unit_test(test_count_reads_slots_once),
         cmocka_unit_test(test_compare_reads_slots_once),
+        cmocka_unit_test(test_agree_reads_slots_once),
         cmocka_unit_test(test_apply_reads_slots_once),
         cmocka_unit_test(test_update_reads_slots_once),
     };
