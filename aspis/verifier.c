@@ -51,6 +51,7 @@ static void lay_out(struct verifier *v, struct block *block)
     v->arbitrated = take(block, couples, sizeof(v->arbitrated[0]));
     v->farness = take(block, replicas, sizeof(v->farness[0]));
     v->seats = take(block, replicas, sizeof(v->seats[0]));
+    v->order = take(block, v->tasks, sizeof(v->order[0]));
     v->states = take(block, v->tasks, sizeof(v->states[0]));
     v->distances =
         take(block, (size_t)v->tasks * v->pairs, sizeof(v->distances[0]));
@@ -230,7 +231,7 @@ void verifier_begin(struct verifier *verifier, uint32_t step)
     v->report = (struct verifier_report){.step = step};
     v->verdict = (struct verdict){.outcome = VERDICT_REACHED};
     v->nodes_left = round_nodes;
-    v->stale = true;
+    v->stale = v->calm = true;
 }
 
 void verifier_end(struct verifier *verifier)

@@ -17,34 +17,55 @@ static size_t words_of(const struct verifier_chunk *chunk)
 
 /* ---- Reading ------------------------------------------------------------- */
 
-/* Who is there, and where their rows are. */
-static void find_rows(struct verifier *v, const struct verifier_chunk *chunk)
+/* Who is there: from[w] is where the rows of worker w begin, or NULL. */
+static void find_workers(struct verifier *v, const struct verifier_chunk *chunk,
+                         const uint64_t **from)
 {
-    const size_t words = words_of(chunk);
-    const uint64_t *from[WORKERS_MAX];
-    const uint64_t **row = v->rows;
-    const struct seat *seat = v->seats;
+    struct worker_set present = {{0}};
 
     for (uint32_t w = 0; w < v->workers; w++) {
         const bool out = workers_has(&v->quarantined, w);
 
         from[w] = out ? NULL : chunk->rows[w];
-        if (from[w] == NULL && !out && !workers_has(&v->report.absent, w)) {
+        if (from[w] != NULL) {
+            workers_add(&present, w);
+        } else if (!out && !workers_has(&v->report.absent, w)) {
             workers_add(&v->report.absent, w);
             v->stale = v->stale || v->config.rule != VERIFIER_PROOF;
         }
     }
+    if (memcmp(&present, &v->present, sizeof(present)) != 0)
+        v->planned = false;
+    v->present = present;
+}
+
+/* The replicas of a task that are there, in their order. */
+static uint32_t find_rows(const struct verifier *v, const uint64_t *const *from,
+                          uint32_t task, size_t words, const uint64_t **rows)
+{
+    const struct seat *seat = &v->seats[(size_t)task * v->replicas];
+    uint32_t present = v->states[task].present;
+    uint32_t count = 0;
+
+    for (; present != 0; present &= present - 1) {
+        const uint32_t i = (uint32_t)__builtin_ctz(present);
+
+        rows[count++] = from[seat[i].worker] + seat[i].row * words;
+    }
+    return count;
+}
+
+static void see_tasks(struct verifier *v)
+{
+    const struct seat *seat = v->seats;
+
     for (uint32_t task = 0; task < v->tasks; task++) {
         struct task_state *state = &v->states[task];
 
         *state = (struct task_state){0};
-        for (uint32_t i = 0; i < v->replicas; i++, seat++, row++) {
-            *row = from[seat->worker];
-            if (*row == NULL)
-                continue;
-            *row += seat->row * words;
-            state->present |= 1u << i;
-        }
+        for (uint32_t i = 0; i < v->replicas; i++, seat++)
+            if (workers_has(&v->present, seat->worker))
+                state->present |= 1u << i;
     }
 }
 
@@ -87,41 +108,34 @@ static bool compare_rows(const struct verifier *v, uint32_t task,
 /* What the workers' rows say was a hint. From here on only the copies are
  * looked at: the value too is theirs. */
 static void dispute(struct verifier *v, const struct verifier_chunk *chunk,
-                    uint32_t task)
+                    uint32_t task, const uint64_t *const *rows)
 {
-    const uint64_t *const *rows = &v->rows[(size_t)task * v->replicas];
     uint64_t distances[REPLICAS_MAX * (REPLICAS_MAX - 1) / 2];
     const uint64_t *copies[REPLICAS_MAX];
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < v->replicas; i++) {
-        uint64_t *copy = verifier_copy(v, task, i);
+    for (uint32_t i = 0; i < v->replicas; i++)
+        if ((v->states[task].present >> i & 1) != 0) {
+            uint64_t *copy = verifier_copy(v, task, i);
 
-        if (rows[i] == NULL)
-            continue;
-        copy_row(v, copy, rows[i], words_of(chunk));
-        copies[count++] = copy;
-    }
+            copy_row(v, copy, rows[count], words_of(chunk));
+            copies[count++] = copy;
+        }
     compare_rows(v, task, copies, count, chunk->coordinates, distances);
     verifier_accuse(v, task, distances);
 }
 
-static void read_task(struct verifier *v, const struct verifier_chunk *chunk,
-                      uint32_t task)
+/* Leaves the task's value, if its replicas are equal, and says whether. */
+static bool read_task(struct verifier *v, const struct verifier_chunk *chunk,
+                      uint32_t task, const uint64_t *const *rows,
+                      uint32_t count)
 {
-    const uint64_t *const *rows = &v->rows[(size_t)task * v->replicas];
     uint64_t hint[REPLICAS_MAX * (REPLICAS_MAX - 1) / 2];
-    const uint64_t *there[REPLICAS_MAX];
-    uint32_t count = 0;
 
-    for (uint32_t i = 0; i < v->replicas; i++)
-        if (rows[i] != NULL)
-            there[count++] = rows[i];
     if (count == 1)
-        copy_row(v, verifier_value(v, task), there[0], words_of(chunk));
-    else if (count > 1 &&
-             compare_rows(v, task, there, count, chunk->coordinates, hint))
-        dispute(v, chunk, task);
+        copy_row(v, verifier_value(v, task), rows[0], words_of(chunk));
+    return count < 2 ||
+           !compare_rows(v, task, rows, count, chunk->coordinates, hint);
 }
 
 /* ---- Counting ------------------------------------------------------------ */
@@ -206,14 +220,15 @@ static void decide(struct verifier *v, const struct verifier_chunk *chunk,
         clear_behind(chunk->ties, words, chunk->coordinates);
 }
 
-/* Adds values[count] to the planes. */
+/* Adds values[count] to the planes, in which there is nothing yet if `first`.
+ */
 static void add_values(struct verifier *v, const uint64_t *const *values,
-                       uint32_t count, size_t words)
+                       uint32_t count, size_t words, bool first)
 {
     struct count group = {
         .planes = v->planes,
         .top = v->top,
-        .first = true,
+        .first = first,
         .signs = values,
         .words = words,
     };
@@ -228,27 +243,135 @@ static void add_values(struct verifier *v, const uint64_t *const *values,
     } while (group.signs < values + count);
 }
 
-void verifier_count(struct verifier *verifier,
-                    const struct verifier_chunk *chunk)
-{
-    struct verifier *v = verifier;
-    uint32_t count = 0;
+/* ---- Quickly, while nobody disputes -------------------------------------- */
 
-    assert(chunk->coordinates > 0 &&
-           chunk->coordinates <= v->config.coordinates_max);
-    find_rows(v, chunk);
+static enum place place_of(const struct verifier *v, uint32_t task)
+{
+    const uint32_t all = (1u << v->replicas) - 1;
+
+    if (verifier_choose(v, task).kind == CHOICE_DROP)
+        return PLACE_DROPPED;
+    return v->replicas == 3 && v->states[task].present == all ? PLACE_TOGETHER
+                                                              : PLACE_ALONE;
+}
+
+/* Where no replicas differ each task counts or not, whatever they say. */
+static void plan(struct verifier *v)
+{
+    uint32_t ends[PLACES];
+    uint32_t end = 0;
+
+    see_tasks(v);
     for (uint32_t task = 0; task < v->tasks; task++)
-        read_task(v, chunk, task);
+        v->states[task].place = place_of(v, task);
+    for (int place = 0; place < PLACES; place++) {
+        for (uint32_t task = 0; task < v->tasks; task++)
+            if (v->states[task].place == (enum place)place)
+                v->order[end++] = task;
+        ends[place] = end;
+    }
+    v->together = ends[PLACE_TOGETHER];
+    v->counted = ends[PLACE_ALONE];
+    v->planned = true;
+}
+
+/* Those that are counted from the registers into which they are read. False if
+ * any of them are disputed. */
+static bool count_together(struct verifier *v,
+                           const struct verifier_chunk *chunk,
+                           const uint64_t *const *from)
+{
+    const size_t words = words_of(chunk);
+    const struct agree agree = {
+        .planes = v->planes,
+        .top = v->top,
+        .first = true,
+        .rows = v->rows,
+        .tasks = v->together,
+        .count = chunk->coordinates,
+    };
+
+    for (uint32_t i = 0; i < v->together; i++)
+        find_rows(v, from, v->order[i], words, &v->rows[3 * i]);
+    return v->together == 0 || v->config.kernels->agree(&agree);
+}
+
+/* False if any task is disputed. Then nothing that was read is kept: all are
+ * read anew. */
+static bool count_quickly(struct verifier *v,
+                          const struct verifier_chunk *chunk,
+                          const uint64_t *const *from)
+{
+    const size_t words = words_of(chunk);
+    const uint64_t *rows[REPLICAS_MAX];
+    uint32_t values = 0;
+
+    if (!v->planned)
+        plan(v);
+    if (!count_together(v, chunk, from))
+        return false;
+    for (uint32_t i = v->together; i < v->tasks; i++) {
+        const uint32_t task = v->order[i];
+        const uint32_t count = find_rows(v, from, task, words, rows);
+
+        if (!read_task(v, chunk, task, rows, count))
+            return false;
+        if (i < v->counted)
+            v->rows[values++] = verifier_value(v, task);
+    }
+    if (values > 0 || v->together == 0)
+        add_values(v, v->rows, values, words, v->together == 0);
+    return true;
+}
+
+/* ---- Thoroughly ---------------------------------------------------------- */
+
+static uint32_t count_thoroughly(struct verifier *v,
+                                 const struct verifier_chunk *chunk,
+                                 const uint64_t *const *from)
+{
+    const size_t words = words_of(chunk);
+    const uint64_t disputed = v->report.disputed;
+    const uint64_t *rows[REPLICAS_MAX];
+    uint32_t values = 0;
+
+    see_tasks(v);
+    for (uint32_t task = 0; task < v->tasks; task++) {
+        const uint32_t count = find_rows(v, from, task, words, rows);
+
+        if (!read_task(v, chunk, task, rows, count))
+            dispute(v, chunk, task, rows);
+    }
+    v->calm = v->report.disputed == disputed;
     verifier_judge(v);
     verifier_arbitrate(v, chunk);
     /* Nobody looks at the workers' rows any more. */
     for (uint32_t task = 0; task < v->tasks; task++) {
-        const uint64_t *value = resolve_task(v, task, words_of(chunk));
+        const uint64_t *value = resolve_task(v, task, words);
 
         if (value != NULL)
-            v->rows[count++] = value;
+            v->rows[values++] = value;
     }
-    add_values(v, v->rows, count, words_of(chunk));
+    v->planned = false;
+    add_values(v, v->rows, values, words, true);
+    return values;
+}
+
+void verifier_count(struct verifier *verifier,
+                    const struct verifier_chunk *chunk)
+{
+    struct verifier *v = verifier;
+    const uint64_t *from[WORKERS_MAX];
+    uint32_t count;
+
+    assert(chunk->coordinates > 0 &&
+           chunk->coordinates <= v->config.coordinates_max);
+    find_workers(v, chunk, from);
+    verifier_judge(v);
+    if (v->calm && count_quickly(v, chunk, from))
+        count = v->counted;
+    else
+        count = count_thoroughly(v, chunk, from);
     decide(v, chunk, count);
     v->report.chunks++;
     v->report.counted += count;

@@ -95,7 +95,7 @@ void verifier_judge(struct verifier *v)
 
     if (!v->stale)
         return;
-    v->stale = false;
+    v->stale = v->planned = false;
     switch (v->config.rule) {
     case VERIFIER_PROOF: judge_proof(v); break;
     case VERIFIER_PAPER:

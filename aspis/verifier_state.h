@@ -17,11 +17,20 @@ struct seat {
     uint16_t row;
 };
 
+/* How a task is read while nobody disputes, and in this order. */
+enum place {
+    PLACE_TOGETHER, /* counted from the registers that it is read into */
+    PLACE_ALONE,    /* its value is written down and then counted */
+    PLACE_DROPPED,  /* compared, but not counted */
+    PLACES,
+};
+
 /* What this chunk says of a task. */
 struct task_state {
     uint32_t present; /* bit i: replica i was read */
     bool disputed;    /* copies of its replicas differ */
     bool recomputed;  /* `values` has the arbiter's signs */
+    enum place place;
 };
 
 struct record {
@@ -58,9 +67,15 @@ struct verifier {
     /* The chunk. Rows are `row_words` each. */
     size_t row_words;
     uint32_t top;              /* of the planes */
-    struct task_state *states; /* [tasks] */
-    uint64_t *distances;       /* [tasks * pairs], where disputed */
-    const uint64_t **rows;     /* [tasks * replicas], for kernels */
+    struct worker_set present; /* without quarantined ones */
+    bool calm;                 /* no replicas differed in the chunk before */
+    bool planned; /* the order stands, for who is present and the verdict */
+    uint32_t together, counted; /* of `order`: that are counted while they are
+                                   read; that count if none are disputed */
+    uint32_t *order;            /* [tasks] */
+    struct task_state *states;  /* [tasks] */
+    uint64_t *distances;        /* [tasks * pairs], where disputed */
+    const uint64_t **rows;      /* [tasks * replicas], for kernels */
     uint64_t *planes;
     uint64_t *values; /* [tasks] rows */
     uint64_t *copies; /* [tasks * replicas] rows, where disputed */
