@@ -37,13 +37,24 @@ static void dispatch(struct ballot_comm *comm, uint64_t now_ns,
             comm->control_dropped++;
         break;
     case LANE_RESULT:
-        if (event->peer < comm->servers)
-            majority_arrived(comm->majority, event, index);
+        if (comm->majority != NULL && comm_serves(comm, event->peer))
+            majority_arrived(comm->majority, event->peer - comm->server_first,
+                             event, index);
         else
             comm->control_dropped++;
         break;
-    case LANE_STREAM: ring_arrived(comm->ring, event, index); break;
-    case LANE_CREDIT: ring_credited(comm->ring, event); break;
+    case LANE_STREAM:
+        if (comm->ring != NULL && event->peer < comm->ranks)
+            ring_arrived(comm->ring, event, index);
+        else
+            comm->control_dropped++;
+        break;
+    case LANE_CREDIT:
+        if (comm->ring != NULL && event->peer < comm->ranks)
+            ring_credited(comm->ring, event);
+        else
+            comm->control_dropped++;
+        break;
     case LANE_CONTROL: control_arrived(comm, event, index); break;
     }
 }
@@ -142,12 +153,26 @@ static void hold(struct ballot_comm *comm, uint64_t now_ns,
     control_confirm(comm, now_ns, now_ns - FRESH_NS, now_ns);
 }
 
+/* A set of servers as members. */
+static struct rank_mask members_of(const struct ballot_comm *comm,
+                                   const struct rank_mask *servers)
+{
+    struct rank_mask members = {0};
+
+    for (uint32_t s = 0; s < comm->servers; s++)
+        if (mask_has(servers, s))
+            mask_set(&members, comm->server_first + s);
+    return members;
+}
+
 static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
                        struct majority_end *end)
 {
     struct ballot_request *r = end->context;
     int rc = 0;
 
+    if (end->timed_out)
+        end->missing = members_of(comm, &end->missing);
     if (end->status == STATUS_LOST && !end->timed_out)
         for (uint32_t v = 0; v < comm->ranks; v++)
             if (!mask_has(&end->every, v))
@@ -234,7 +259,7 @@ static void ring_tick(struct ballot_comm *comm, uint64_t now_ns)
     r = queue_oldest_ring(comm);
     mask_set(&missing, (comm->rank + comm->ranks - 1) % comm->ranks);
     control_blame(comm, &missing);
-    report_ranks(names, sizeof(names), &missing, comm->ranks, true);
+    report_members(names, sizeof(names), comm, &missing);
     report_error(comm, "%s: nothing moved for %u ms; missing: %s",
                  r == NULL ? "ring" : r->name, comm->settings.timeout_ms,
                  names);
@@ -288,7 +313,9 @@ static void tick(struct ballot_comm *comm, uint64_t now_ns)
 {
     if (comm->serve != NULL)
         serve_tick(comm->serve, now_ns);
-    if (comm->failed != 0)
+    if (comm->majority == NULL)
+        server_watch(comm, now_ns);
+    if (comm->failed != 0 || comm->majority == NULL)
         return;
     majority_tick(comm->majority, now_ns);
     if (comm->active_count > 0) {
@@ -305,7 +332,8 @@ uint64_t advance_deadline(struct ballot_comm *comm)
         at = serve_deadline(comm->serve);
     if (comm->failed != 0)
         return at;
-    next = majority_deadline(comm->majority);
+    next = comm->majority == NULL ? server_deadline(comm)
+                                  : majority_deadline(comm->majority);
     at = next < at ? next : at;
     if (comm->active_count == 0)
         return at;
@@ -334,10 +362,10 @@ static void check_left(struct ballot_comm *comm)
 {
     if (atomic_load(&comm->left))
         return;
-    for (uint32_t r = 0; r < comm->ranks; r++)
-        if (r != comm->rank && !mask_has(&comm->departed, r) &&
-            !comm->links[r].lost && !mask_has(&comm->dead, r) &&
-            !mask_has(&comm->missing, r))
+    for (uint32_t r = 0; r < comm->members; r++)
+        if (r != comm->rank && comm_links(comm, comm->rank, r) &&
+            !mask_has(&comm->departed, r) && !comm->links[r].lost &&
+            !mask_has(&comm->dead, r) && !mask_has(&comm->missing, r))
             return;
     if (endpoints_busy(comm))
         return;
@@ -351,6 +379,8 @@ static size_t work_once(struct ballot_comm *comm, uint64_t now_ns)
 {
     size_t bytes = comm->serve == NULL ? 0 : serve_step(comm->serve, now_ns);
 
+    if (comm->majority == NULL)
+        return bytes;
     if (bytes == 0 && comm->failed == 0)
         bytes = majority_step(comm->majority, now_ns);
     if (bytes == 0 && comm->failed == 0 &&
@@ -378,10 +408,15 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
     bool moved;
 
     if (atomic_load(&comm->aborted) && comm->failed == 0) {
-        report_error(comm, "ballot_comm_abort() was called on this rank");
+        report_error(comm, "%s() was called on this %s",
+                     comm->majority == NULL ? "ballot_server_stop"
+                                            : "ballot_comm_abort",
+                     comm->majority == NULL ? "server" : "rank");
         advance_fail(comm, -ECANCELED);
     }
     moved = take_events(comm, now_ns);
+    if (comm->majority == NULL && moved)
+        server_watch(comm, now_ns);
     if (atomic_load(&comm->queued) > 0) {
         start_requests(comm, now_ns);
         comm->quiet = false;
@@ -414,16 +449,20 @@ void advance_fail(struct ballot_comm *comm, int error)
 
     if (comm->failed != 0)
         return;
-    if (majority_complete(comm->majority, &end)) {
+    if (comm->majority != NULL && majority_complete(comm->majority, &end)) {
         keep_round(comm, &end);
         queue_finish(end.context, 0);
     }
     comm->failed = error;
     comm->holding = false;
-    majority_abandon(comm->majority);
-    ring_abandon(comm->ring);
+    if (comm->majority != NULL) {
+        majority_abandon(comm->majority);
+        ring_abandon(comm->ring);
+    }
     while (comm->active_count > 0)
         queue_finish(comm->active[0], error);
     /* In a quorum the others go on without us. */
     control_tell_all(comm, CONTROL_GOODBYE);
+    if (comm->majority == NULL)
+        server_watch(comm, 0);
 }

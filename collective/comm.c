@@ -22,7 +22,7 @@ int ballot_version(int *version)
 
 /* ---- Making ---- */
 
-static void destroy(struct ballot_comm *comm)
+void comm_destroy(struct ballot_comm *comm)
 {
     parts_close(comm);
     redundancy_close(comm->redundancy);
@@ -47,59 +47,102 @@ static int pick_kernels(struct ballot_comm *comm, char *why)
     return -EINVAL;
 }
 
-static int create(struct ballot_comm **out, int ranks, int rank,
-                  const struct ballot_config *config, char *why)
+int comm_create(struct ballot_comm **made, uint32_t rank, uint32_t ranks,
+                char *why)
 {
     struct ballot_comm *comm = calloc(1, sizeof(*comm));
-    struct shape shape;
     int rc;
 
     if (comm == NULL)
         return -ENOMEM;
     pthread_mutex_init(&comm->queue_lock, NULL);
     pthread_mutex_init(&comm->error_lock, NULL);
-    comm->rank = (uint32_t)rank;
-    comm->ranks = (uint32_t)ranks;
-    rc = settings_resolve(&comm->settings, config, ranks, why);
-    if (rc == 0)
-        rc = pick_kernels(comm, why);
-    if (rc == 0)
-        rc = redundancy_open(&comm->redundancy, &comm->settings, comm->ranks,
-                             why);
+    comm->rank = rank;
+    comm->ranks = ranks;
+    rc = pick_kernels(comm, why);
     if (rc < 0) {
-        destroy(comm);
+        comm_destroy(comm);
         return rc;
     }
-    comm->servers =
-        comm->settings.servers == BALLOT_SERVERS_ROOT ? 1 : comm->ranks;
+    *made = comm;
+    return 0;
+}
+
+int comm_settle(struct ballot_comm *comm, char *why)
+{
+    const struct settings *s = &comm->settings;
+    struct shape shape;
+    int rc =
+        redundancy_open(&comm->redundancy, &comm->settings, comm->ranks, why);
+
+    if (rc < 0)
+        return rc;
+    comm->members = comm->ranks + s->dedicated;
+    comm->server_first = 0;
+    comm->servers = s->servers == BALLOT_SERVERS_ROOT ? 1 : comm->ranks;
+    if (s->servers == BALLOT_SERVERS_DEDICATED) {
+        comm->server_first = comm->ranks;
+        comm->servers = s->dedicated;
+    }
     shape = parts_shape(comm);
     comm->slot_bytes = slot_bytes_for(&shape);
+    return 0;
+}
+
+int comm_begin(struct ballot_comm *comm, const struct sockaddr *root,
+               uint32_t root_bytes, int bell, char *why)
+{
+    int rc = join_communicator(comm, root, root_bytes, bell, why);
+
+    if (rc == 0)
+        rc = parts_open(comm, why);
+    if (rc < 0)
+        return rc;
+    rc = engine_attach(comm);
+    if (rc < 0)
+        snprintf(why, ERROR_BYTES, "the engine's thread: %s", strerror(-rc));
+    else
+        report_memory(comm);
+    return rc;
+}
+
+/* A rank's, as it is configured. */
+static int create(struct ballot_comm **out, int ranks, int rank,
+                  const struct ballot_config *config, char *why)
+{
+    struct ballot_comm *comm;
+    int rc = comm_create(&comm, (uint32_t)rank, (uint32_t)ranks, why);
+
+    if (rc < 0)
+        return rc;
+    rc = settings_resolve(&comm->settings, config, ranks, why);
+    if (rc == 0)
+        rc = comm_settle(comm, why);
+    if (rc < 0) {
+        comm_destroy(comm);
+        return rc;
+    }
     *out = comm;
     return 0;
 }
 
-/* Joins, with the root in this process if `root` is not NULL. */
+/* Where ranks meet: at the first dedicated server, if there is one. */
 static int init(struct ballot_comm **out, struct ballot_comm *comm,
-                const struct place *place, char *why)
+                struct place *place, char *why)
 {
-    int rc;
+    int rc = 0;
 
     comm->credentials = place->credentials;
-    rc = join_communicator(comm, (const struct sockaddr *)&place->address,
-                           place->address_bytes, why);
+    if (comm->settings.dedicated > 0)
+        rc = bootstrap_parse(comm->settings.meeting, &place->address,
+                             &place->address_bytes, why);
     if (rc == 0)
-        rc = parts_open(comm, why);
-    if (rc == 0) {
-        rc = engine_attach(comm);
-        if (rc < 0)
-            snprintf(why, ERROR_BYTES, "the engine's thread: %s",
-                     strerror(-rc));
-    }
+        rc = comm_begin(comm, (const struct sockaddr *)&place->address,
+                        place->address_bytes, -1, why);
     if (rc < 0) {
-        destroy(comm);
+        comm_destroy(comm);
         return rc;
     }
-    report_memory(comm);
     *out = comm;
     return 0;
 }
@@ -165,8 +208,12 @@ int ballot_comm_init_env(struct ballot_comm **comm,
         return rc;
     rc = create(&made, ranks, rank, config, why);
     if (rc == 0) {
-        rc = roots_read_place(&place, made->settings.auth, rank, why);
-        if (rc == 0 && rank == 0)
+        rc = roots_read_place(&place,
+                              made->settings.dedicated > 0
+                                  ? made->settings.meeting
+                                  : getenv("BALLOT_ROOT"),
+                              made->settings.auth, rank, why);
+        if (rc == 0 && rank == 0 && made->settings.dedicated == 0)
             rc = bootstrap_root_open(
                 &root, (struct sockaddr *)&place.address, place.address_bytes,
                 &place.credentials, 0,
@@ -174,7 +221,7 @@ int ballot_comm_init_env(struct ballot_comm **comm,
                     (uint64_t)made->settings.init_timeout_ms * 1000000,
                 why);
         if (rc < 0)
-            destroy(made);
+            comm_destroy(made);
         else
             rc = init(comm, made, &place, why);
     }
@@ -189,7 +236,7 @@ int ballot_comm_init_env(struct ballot_comm **comm,
 static int say_goodbye(struct ballot_comm *comm)
 {
     uint64_t wait_ms = comm->settings.timeout_ms;
-    struct rank_mask there;
+    struct rank_mask silent = {0};
     char names[256];
     int rc;
 
@@ -203,20 +250,33 @@ static int say_goodbye(struct ballot_comm *comm)
     if (rc == 0 || comm->failed != 0)
         return 0;
     engine_lock();
-    for (uint32_t w = 0; w < MASK_WORDS; w++)
-        there.words[w] = comm->departed.words[w] | comm->dead.words[w];
+    /* Servers wait for the ranks: they are named if no rank is missing. */
+    for (uint32_t m = 0; m < comm->members; m++)
+        if (m != comm->rank && !mask_has(&comm->departed, m) &&
+            !mask_has(&comm->dead, m) &&
+            (m < comm->ranks || mask_count(&silent) == 0))
+            mask_set(&silent, m);
     engine_unlock();
-    mask_set(&there, comm->rank);
-    report_ranks(names, sizeof(names), &there, comm->ranks, false);
+    report_members(names, sizeof(names), comm, &silent);
     report_thread("finalize: no goodbye in %u ms from: %s",
                   comm->settings.timeout_ms, names);
+    return rc;
+}
+
+int comm_end(struct ballot_comm *comm)
+{
+    bool silent = comm->majority != NULL && atomic_load(&comm->aborted);
+    int rc = silent ? 0 : say_goodbye(comm);
+
+    engine_detach(comm);
+    comm_destroy(comm);
     return rc;
 }
 
 int ballot_comm_finalize(struct ballot_comm **comm)
 {
     struct ballot_comm *c;
-    int rc = 0;
+    int rc;
 
     if (comm == NULL)
         return -EINVAL;
@@ -229,10 +289,7 @@ int ballot_comm_finalize(struct ballot_comm **comm)
         if (queue_holds(r))
             ballot_wait(&r);
     }
-    if (!atomic_load(&c->aborted))
-        rc = say_goodbye(c);
-    engine_detach(c);
-    destroy(c);
+    rc = comm_end(c);
     *comm = NULL;
     return rc;
 }

@@ -31,12 +31,15 @@ enum {
     ERROR_BYTES = 512,
     ENDPOINTS_MAX = 3, /* shm, verbs, tcp */
     HOST_BYTES = 64,
+    MEMBER_BYTES = HOST_BYTES + 32,
+    SERVER_BYTES = 256, /* the address of a server in words */
 };
 
 /* ballot_config with every choice made; equal on all ranks where compared. */
 struct settings {
-    uint32_t servers; /* enum ballot_servers */
-    uint32_t chunk;   /* coordinates, at most */
+    uint32_t servers;   /* enum ballot_servers */
+    uint32_t dedicated; /* servers that are no ranks */
+    uint32_t chunk;     /* coordinates, at most */
     uint32_t window;
     uint32_t quorum;
     uint32_t liars;
@@ -53,8 +56,10 @@ struct settings {
     /* Not compared between ranks: */
     uint32_t threads; /* 0: what the host can spare */
     uint32_t init_timeout_ms;
-    uint32_t dissent; /* 0 or 1 */
-    uint32_t auth;    /* enum ballot_auth */
+    uint32_t dissent;           /* 0 or 1 */
+    uint32_t auth;              /* enum ballot_auth */
+    uint32_t trust_host;        /* a dedicated server's: shm with its own uid */
+    char meeting[SERVER_BYTES]; /* dedicated: where its first server is */
     uint8_t weights[BALLOT_RANKS_MAX];
 };
 
@@ -62,6 +67,12 @@ struct settings {
  * -EINVAL with `why` (ERROR_BYTES). */
 int settings_resolve(struct settings *settings,
                      const struct ballot_config *config, int ranks, char *why);
+
+/* env.c: a dedicated server takes what `ranks` ranks agree on, the fields
+ * before init_timeout_ms, from settings[] on the wire, and their weights.
+ * -EINVAL with `why` where a limit is broken. */
+int settings_adopt(struct settings *settings, const uint8_t *wire,
+                   const uint8_t *weights, uint32_t ranks, char *why);
 
 /* Ops on the wire: enum ballot_op, then what has no op of its own. */
 enum call_op {
@@ -101,9 +112,12 @@ struct ballot_request {
 };
 
 struct ballot_comm {
-    uint32_t rank, ranks;
-    uint32_t servers;     /* that count: ranks, or 1 */
-    uint32_t local_ranks; /* on this host */
+    /* Members are the ranks, which vote, and the dedicated servers after
+     * them, which only count. */
+    uint32_t rank, ranks; /* rank < members: our number */
+    uint32_t members;
+    uint32_t server_first, servers; /* the members that count */
+    uint32_t local_ranks;           /* members on this host */
     uint32_t epoch;
     struct settings settings;
     struct credentials credentials;
@@ -115,14 +129,14 @@ struct ballot_comm {
     int descriptors[ENDPOINTS_MAX]; /* to sleep on */
     int endpoints_count;
     char transport_why[ERROR_BYTES]; /* what a transport says while joining */
-    struct link *links;              /* [ranks] */
-    char (*hosts)[HOST_BYTES];       /* [ranks] names, for errors */
+    struct link *links;              /* [members] */
+    char (*hosts)[HOST_BYTES];       /* [members] names, for errors */
     uint32_t slot_bytes;
 
     struct crew *crew;
-    struct serve *serve; /* NULL: this rank counts nothing */
-    struct majority *majority;
-    struct ring *ring;
+    struct serve *serve;       /* NULL: this rank counts nothing */
+    struct majority *majority; /* NULL: this is a dedicated server */
+    struct ring *ring;         /* the same */
 
     struct ballot_request requests[REQUESTS_MAX];
     pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
@@ -140,6 +154,9 @@ struct ballot_comm {
     struct rank_mask departed; /* said goodbye */
     struct rank_mask dead;
     uint32_t dead_count;
+    uint64_t few_ns;  /* a dedicated server's: since when too few ranks are left
+                         for a round; 0: they are not */
+    atomic_bool over; /* the same: its ranks have left, or it has failed */
     bool leaving;     /* in finalize: goodbye was said */
     atomic_bool left; /* and all others have said it, or are dead */
 
@@ -162,6 +179,30 @@ struct ballot_comm {
     struct ballot_comm *next; /* engine.c's list */
 };
 
+static inline bool comm_serves(const struct ballot_comm *comm, uint32_t member)
+{
+    return member - comm->server_first < comm->servers;
+}
+
+/* Whether there is a link between these two. */
+static inline bool comm_links(const struct ballot_comm *comm, uint32_t a,
+                              uint32_t b)
+{
+    return a < comm->ranks || b < comm->ranks;
+}
+
+/* comm.c, for server.c too: a communicator with our number, its kernels and no
+ * settings yet; what settings say of it; joining it, and its engine; goodbye,
+ * and freeing it. *made is NULL, or for comm_end(). */
+int comm_create(struct ballot_comm **made, uint32_t rank, uint32_t ranks,
+                char *why);
+int comm_settle(struct ballot_comm *comm, char *why);
+int comm_begin(struct ballot_comm *comm, const struct sockaddr *root,
+               uint32_t root_bytes, int bell, char *why);
+int comm_end(struct ballot_comm *comm);
+/* Frees what never began. */
+void comm_destroy(struct ballot_comm *comm);
+
 /* ---- report.c: errors in words ---- */
 
 /* Sets the communicator's last error. */
@@ -174,9 +215,13 @@ void report_thread(const char *format, ...)
 enum debug_level { DEBUG_WARN, DEBUG_INFO };
 void report_debug(enum debug_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* "2, 5-7 of 8 ranks": those of `ranks` that are (not) in mask. */
-void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
-                  uint32_t ranks, bool in);
+/* "rank 3 (host)", "server 0 (host)" into text[MEMBER_BYTES], its result. */
+const char *report_member(const struct ballot_comm *comm, uint32_t member,
+                          char *text);
+/* "2, 5-7 of 8 ranks", "server 1 (host)", or both: the members in mask. */
+void report_members(char *text, size_t text_bytes,
+                    const struct ballot_comm *comm,
+                    const struct rank_mask *mask);
 /* On which pages and which NUMA node this thread's slots lie, at INFO. */
 void report_memory(const struct ballot_comm *comm);
 /* How a round that was not OK ended, as an errno, with the error set. */
@@ -187,9 +232,13 @@ int report_end(struct ballot_comm *comm, const struct ballot_request *request,
 
 /* ---- join.c ---- */
 
-/* Bootstrap, choice of transports, links. Fills comm's endpoints and links. */
+/*
+ * Bootstrap, choice of transports, links. Fills comm's endpoints and links; a
+ * dedicated server takes its settings from the ranks, for whom it waits until
+ * the bell (-1: none) rings: -ECANCELED.
+ */
 int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
-                      uint32_t root_bytes, char *why);
+                      uint32_t root_bytes, int bell, char *why);
 void join_undo(struct ballot_comm *comm);
 
 /* ---- parts.c ---- */
@@ -247,6 +296,13 @@ void control_confirm(struct ballot_comm *comm, uint64_t now_ns,
 uint64_t control_answers_ns(const struct ballot_comm *comm);
 /* Narrows `missing` to the silent, if some are; others are told of these. */
 void control_blame(struct ballot_comm *comm, struct rank_mask *missing);
+
+/* ---- server.c: of a dedicated server, with the engine's lock ---- */
+
+/* Whether its ranks have left, or too few of them stay for too long. */
+void server_watch(struct ballot_comm *comm, uint64_t now_ns);
+/* When it is called at the latest; UINT64_MAX: whenever something arrives. */
+uint64_t server_deadline(const struct ballot_comm *comm);
 
 /* ---- engine.c ---- */
 

@@ -8,6 +8,7 @@
  * all ranks are asked, and who does not answer is blamed first.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "comm.h"
@@ -24,7 +25,7 @@ _Static_assert(sizeof(union reason) == 2 * LINE_BYTES,
 
 static uint32_t first_dead(const struct ballot_comm *comm)
 {
-    for (uint32_t r = 0; r < comm->ranks; r++)
+    for (uint32_t r = 0; r < comm->members; r++)
         if (mask_has(&comm->dead, r))
             return r;
     return RANKS_MAX;
@@ -79,44 +80,61 @@ static void put_control(struct ballot_comm *comm, uint32_t peer,
 
 void control_tell_all(struct ballot_comm *comm, enum control control)
 {
-    for (uint32_t r = 0; r < comm->ranks; r++)
+    for (uint32_t r = 0; r < comm->members; r++)
         if (r != comm->rank)
             put_control(comm, r, control);
 }
 
 /* ---- Goodbye ---- */
 
+/* Without its host, so that only who is missing is named in full. */
+static const char *name_witness(const struct ballot_comm *comm, uint32_t peer,
+                                char text[MEMBER_BYTES])
+{
+    if (peer < comm->ranks)
+        snprintf(text, MEMBER_BYTES, "rank %u", peer);
+    else
+        snprintf(text, MEMBER_BYTES, "server %u", peer - comm->ranks);
+    return text;
+}
+
 static int hear_dead(struct ballot_comm *comm, uint32_t peer, uint32_t rank)
 {
+    char gone[MEMBER_BYTES], witness[MEMBER_BYTES];
+
     mask_set(&comm->dead, rank);
-    report_error(comm,
-                 "rank %u (%s) is gone, as rank %u noticed; this communicator "
-                 "has ended",
-                 rank, comm->hosts[rank], peer);
+    report_error(comm, "%s is gone, as %s noticed; this communicator has ended",
+                 report_member(comm, rank, gone),
+                 name_witness(comm, peer, witness));
     return -ENOTCONN;
 }
 
 static int hear_end(struct ballot_comm *comm, uint32_t rank)
 {
+    char member[MEMBER_BYTES];
+
     comm->farewell = STATUS_GONE;
     comm->ended_by = rank;
-    report_error(comm,
-                 "rank %u (%s) has ended the communicator after an error; see "
-                 "its last error",
-                 rank, comm->hosts[rank]);
+    report_error(comm, "%s has ended the communicator %s",
+                 report_member(comm, rank, member),
+                 rank < comm->ranks
+                     ? "after an error; see its last error"
+                     : "because it was stopped or had an error; see what it "
+                       "printed");
     return -ENOTCONN;
 }
 
 static int hear_missing(struct ballot_comm *comm, uint32_t peer,
                         const struct rank_mask *missing)
 {
-    char ranks[256];
+    char ranks[256], witness[MEMBER_BYTES];
 
     comm->farewell = STATUS_LOST;
     comm->missing = *missing;
-    report_ranks(ranks, sizeof(ranks), missing, comm->ranks, true);
-    report_error(comm, "%u ms have passed, as rank %u noticed; missing: %s",
-                 comm->settings.timeout_ms, peer, ranks);
+    report_members(ranks, sizeof(ranks), comm, missing);
+    report_error(comm, "%u ms have passed, as %s noticed; missing: %s",
+                 comm->settings.timeout_ms, name_witness(comm, peer, witness),
+                 ranks);
     return -ETIMEDOUT;
 }
 
@@ -132,11 +150,12 @@ static void goodbye(struct ballot_comm *comm, const struct event *event,
                     const struct header *header)
 {
     union reason reason;
+    bool survivable = comm->settings.quorum != 0 && event->peer < comm->ranks;
     int rc;
 
     mask_set(&comm->departed, event->peer);
     if (comm->leaving || comm->failed != 0 || header->status == STATUS_OK ||
-        comm->settings.quorum != 0)
+        survivable)
         return;
     memcpy(&reason, (const uint8_t *)event->memory + LINE_BYTES,
            sizeof(reason));
@@ -144,7 +163,7 @@ static void goodbye(struct ballot_comm *comm, const struct event *event,
         rc = hear_missing(comm, event->peer, &reason.missing);
     else if (header->status == STATUS_DIFFERS)
         rc = hear_difference(comm, &reason.difference);
-    else if (header->rank >= comm->ranks || header->rank == comm->rank)
+    else if (header->rank >= comm->members || header->rank == comm->rank)
         rc = hear_end(comm, event->peer);
     else if (header->status == STATUS_DEAD)
         rc = hear_dead(comm, event->peer, header->rank);
@@ -187,14 +206,14 @@ void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns)
 void control_confirm(struct ballot_comm *comm, uint64_t now_ns,
                      uint64_t since_ns, uint64_t deadline_ns)
 {
-    bool all = mask_count(&comm->answered) == comm->ranks;
+    bool all = mask_count(&comm->answered) == comm->members;
 
     control_ask(comm, now_ns, all ? deadline_ns : since_ns);
 }
 
 uint64_t control_answers_ns(const struct ballot_comm *comm)
 {
-    return mask_count(&comm->answered) == comm->ranks
+    return mask_count(&comm->answered) == comm->members
                ? comm->asked_ns
                : comm->asked_ns + ANSWER_NS;
 }
@@ -203,7 +222,7 @@ void control_blame(struct ballot_comm *comm, struct rank_mask *missing)
 {
     struct rank_mask silent = {0}, both = {0};
 
-    for (uint32_t r = 0; r < comm->ranks; r++)
+    for (uint32_t r = 0; r < comm->members; r++)
         if (!mask_has(&comm->answered, r)) {
             mask_set(&silent, r);
             if (mask_has(missing, r))

@@ -91,7 +91,8 @@ static int choose_word(uint32_t *value, uint32_t set, const char *name,
     return -EINVAL;
 }
 
-static const char *const words_servers[] = {"ranks", "root", NULL};
+static const char *const words_servers[] = {
+    "ranks", "root", "host:port,... of each ballot-server", NULL};
 static const char *const words_tie[] = {"plus", "minus", "zero", "random",
                                         NULL};
 static const char *const words_zero[] = {"plus", "abstain", NULL};
@@ -146,12 +147,58 @@ static int choose_design(struct settings *s, const struct ballot_config *c,
     return rc;
 }
 
+/* Servers that are no ranks, from "host:port,host:port". */
+static int read_servers(struct settings *s, const char *list, char *why)
+{
+    size_t first = strcspn(list, ",");
+    uint32_t count = 1;
+
+    for (const char *at = list; *at != '\0'; at++)
+        count += *at == ',';
+    if (first == 0 || first >= sizeof(s->meeting) || strstr(list, ",,") ||
+        list[strlen(list) - 1] == ',' || count > BALLOT_SERVERS_MAX) {
+        snprintf(why, ERROR_BYTES,
+                 "servers \"%.128s\": give host:port of each ballot-server, "
+                 "1 to %d of them, with commas between",
+                 list, BALLOT_SERVERS_MAX);
+        return -EINVAL;
+    }
+    memcpy(s->meeting, list, first);
+    s->servers = BALLOT_SERVERS_DEDICATED;
+    s->dedicated = count;
+    return 0;
+}
+
+/* Addresses mean dedicated servers, in the call and in the environment. */
+static int choose_servers(struct settings *s, const struct ballot_config *c,
+                          char *why)
+{
+    const char *text = getenv("BALLOT_SERVERS");
+    bool list = text != NULL && strchr(text, ':') != NULL;
+
+    if (c->servers_at != NULL && *c->servers_at != '\0' &&
+        (c->servers == BALLOT_SERVERS_RANKS ||
+         c->servers == BALLOT_SERVERS_DEDICATED))
+        return read_servers(s, c->servers_at, why);
+    if (list && (c->servers == BALLOT_SERVERS_RANKS ||
+                 c->servers == BALLOT_SERVERS_DEDICATED))
+        return read_servers(s, text, why);
+    if (c->servers == BALLOT_SERVERS_DEDICATED) {
+        snprintf(why, ERROR_BYTES,
+                 "dedicated servers need addresses: set servers_at, or "
+                 "BALLOT_SERVERS=host:port,...");
+        return -EINVAL;
+    }
+    return choose_word(&s->servers, c->servers, "BALLOT_SERVERS", words_servers,
+                       why);
+}
+
 static int choose_words(struct settings *s, const struct ballot_config *c,
                         char *why)
 {
     int rc;
 
-    if ((unsigned)c->servers > BALLOT_SERVERS_ROOT ||
+    if ((unsigned)c->servers > BALLOT_SERVERS_DEDICATED ||
         (unsigned)c->tie > BALLOT_TIE_RANDOM ||
         (unsigned)c->zero > BALLOT_ZERO_ABSTAIN ||
         (unsigned)c->auth > BALLOT_AUTH_NONE) {
@@ -160,8 +207,7 @@ static int choose_words(struct settings *s, const struct ballot_config *c,
                  "range");
         return -EINVAL;
     }
-    rc = choose_word(&s->servers, c->servers, "BALLOT_SERVERS", words_servers,
-                     why);
+    rc = choose_servers(s, c, why);
     if (rc == 0)
         rc = choose_word(&s->tie, c->tie, "BALLOT_TIE", words_tie, why);
     if (rc == 0)
@@ -235,10 +281,23 @@ static int check(const struct settings *s, uint32_t ranks, char *why)
         snprintf(why, ERROR_BYTES, "window, timeout and count_max cannot be 0");
         return -EINVAL;
     }
-    if (s->quorum != 0 && s->servers != BALLOT_SERVERS_ROOT) {
+    if (s->quorum != 0 && s->servers == BALLOT_SERVERS_RANKS) {
         snprintf(why, ERROR_BYTES,
-                 "a quorum needs servers = root: with servers = ranks every "
-                 "rank counts a share, so every rank is needed");
+                 "a quorum needs servers = root or a ballot-server: with "
+                 "servers = ranks every rank counts a share, so every rank is "
+                 "needed");
+        return -EINVAL;
+    }
+    if (s->quorum != 0 && s->dedicated > 1) {
+        snprintf(why, ERROR_BYTES,
+                 "a quorum needs one server, not %u: late ranks cannot catch "
+                 "up with several",
+                 s->dedicated);
+        return -EINVAL;
+    }
+    if (ranks + s->dedicated > BALLOT_RANKS_MAX) {
+        snprintf(why, ERROR_BYTES, "%u ranks and %u servers are more than %d",
+                 ranks, s->dedicated, BALLOT_RANKS_MAX);
         return -EINVAL;
     }
     if (s->quorum != 0 && 2 * s->quorum <= ranks) {
@@ -266,8 +325,9 @@ static int check_design(const struct settings *s, uint32_t ranks, char *why)
 
     if (s->design == BALLOT_DESIGN_NONE)
         return 0;
-    if (s->servers != BALLOT_SERVERS_ROOT)
-        broken = "one server that sees all replicas: set servers = root";
+    if (s->servers == BALLOT_SERVERS_RANKS || s->dedicated > 1)
+        broken = "one server that sees all replicas: set servers = root, or "
+                 "name one ballot-server";
     else if (ranks > ASSIGNMENT_WORKERS_MAX)
         broken = "256 ranks at most";
     else if (s->zero == BALLOT_ZERO_ABSTAIN)
@@ -323,5 +383,49 @@ int settings_resolve(struct settings *settings,
         rc = copy_weights(settings, config->weights, (uint32_t)ranks, why);
     if (rc == 0)
         rc = check_design(settings, (uint32_t)ranks, why);
+    return rc;
+}
+
+/* What a peer says is held to the limits of our own configuration. */
+static int check_wire(const struct settings *s, uint32_t ranks, char *why)
+{
+    if (s->chunk > CHUNK_MAX || s->window > WINDOW_MAX || s->quorum > ranks ||
+        s->liars > ranks || s->grace_ms > TIMEOUT_MAX_MS ||
+        s->timeout_ms > TIMEOUT_MAX_MS || s->kept_rounds > KEPT_MAX ||
+        s->tie > BALLOT_TIE_RANDOM || s->zero > BALLOT_ZERO_ABSTAIN ||
+        s->count_max > UINT64_C(1) << 40 || s->design > BALLOT_DESIGN_MOLS ||
+        s->rule > BALLOT_RULE_PAPER_PLUS ||
+        s->evidence > BALLOT_EVIDENCE_KEEP || s->replicas > REPLICAS_MAX ||
+        s->servers != BALLOT_SERVERS_DEDICATED) {
+        snprintf(why, ERROR_BYTES,
+                 "a setting of the ranks is out of range; run the same "
+                 "version of ballot everywhere");
+        return -EINVAL;
+    }
+    return check(s, ranks, why);
+}
+
+int settings_adopt(struct settings *settings, const uint8_t *wire,
+                   const uint8_t *weights, uint32_t ranks, char *why)
+{
+    struct settings adopted = *settings;
+    uint64_t hash;
+    int rc;
+
+    memcpy(&adopted, wire, offsetof(struct settings, init_timeout_ms));
+    hash = adopted.weights_hash;
+    rc = check_wire(&adopted, ranks, why);
+    if (rc == 0)
+        rc = copy_weights(&adopted, hash == 0 ? NULL : weights, ranks, why);
+    if (rc == 0 && adopted.weights_hash != hash) {
+        snprintf(why, ERROR_BYTES,
+                 "the weights that ranks have are not those that they agree "
+                 "on; give all the same weights");
+        rc = -EPROTO;
+    }
+    if (rc == 0)
+        rc = check_design(&adopted, ranks, why);
+    if (rc == 0)
+        *settings = adopted;
     return rc;
 }

@@ -31,7 +31,8 @@ void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
                   const struct event *event)
 {
     uint32_t peer = event->peer;
-    bool needed = comm->settings.quorum == 0 || peer == 0;
+    bool needed = comm->settings.quorum == 0 || comm_serves(comm, peer);
+    char member[MEMBER_BYTES];
 
     if (comm->links[peer].lost)
         return;
@@ -43,14 +44,14 @@ void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
     if (comm->leaving || comm->failed != 0)
         return;
     /* Who said goodbye first is not missed before somebody calls again. */
-    report_debug(DEBUG_INFO, "rank %u: lost rank %u (%s): %s", comm->rank, peer,
-                 comm->hosts[peer], strerror(-event->reason));
+    report_debug(DEBUG_INFO, "rank %u: lost %s: %s", comm->rank,
+                 report_member(comm, peer, member), strerror(-event->reason));
     if (!needed) {
         fail_rings(comm);
         return;
     }
-    report_error(comm, "rank %u (%s) %s: %s; this communicator has ended", peer,
-                 comm->hosts[peer],
+    report_error(comm, "%s %s: %s; this communicator has ended",
+                 report_member(comm, peer, member),
                  mask_has(&comm->departed, peer) ? "has left" : "is gone",
                  strerror(-event->reason));
     advance_fail(comm, -ENOTCONN);

@@ -131,8 +131,8 @@ uint64_t majority_round(const struct majority *majority)
     return caster_round(majority->caster);
 }
 
-void majority_arrived(struct majority *majority, const struct event *event,
-                      uint32_t slot)
+void majority_arrived(struct majority *majority, uint32_t server,
+                      const struct event *event, uint32_t slot)
 {
     struct header header;
     struct waiting *w;
@@ -140,8 +140,8 @@ void majority_arrived(struct majority *majority, const struct event *event,
     memcpy(&header, event->memory, sizeof(header));
     w = &majority->waiting[(majority->waiting_head + majority->waiting_count) %
                            majority->waiting_size];
-    if (caster_arrived(majority->caster, event->peer, slot, &header,
-                       event->bytes, &w->result) < 0) {
+    if (caster_arrived(majority->caster, server, slot, &header, event->bytes,
+                       &w->result) < 0) {
         majority->counts.dropped++;
         return;
     }

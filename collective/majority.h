@@ -16,7 +16,7 @@ struct majority_config {
     struct caster_config caster;
     const struct kernels *kernels;
     struct crew *crew;        /* the caller's, NULL: none */
-    const struct link *links; /* [ranks], the caller's; server s is rank s */
+    const struct link *links; /* [servers], the caller's */
     uint32_t local_ranks;     /* on this host: they share its caches */
     bool landing;     /* results may come straight into the caller's memory */
     size_t fused_max; /* largest count of a fused step; its results wait in
@@ -82,9 +82,9 @@ int majority_begin(struct majority *majority, const struct majority_call *call);
 /* The number of the next round: see caster_round(). */
 uint64_t majority_round(const struct majority *majority);
 
-/* A result arrived in result slot `slot` (of the lane). */
-void majority_arrived(struct majority *majority, const struct event *event,
-                      uint32_t slot);
+/* A result of `server` arrived in result slot `slot` (of the lane). */
+void majority_arrived(struct majority *majority, uint32_t server,
+                      const struct event *event, uint32_t slot);
 
 /* Applies one result, or packs and puts one chunk, or updates one chunk of a
  * fused step; returns the bytes that it went through, at least a line; 0: there

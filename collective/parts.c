@@ -63,7 +63,7 @@ static int open_server(struct ballot_comm *comm)
         .tally =
             {
                 .shape = parts_shape(comm),
-                .server = comm->rank,
+                .server = comm->rank - comm->server_first,
                 .servers = comm->servers,
                 .window = s->window,
                 .kept = kept_results(s),
@@ -85,7 +85,7 @@ static int open_server(struct ballot_comm *comm)
         .dissent = s->dissent != 0,
     };
 
-    if (comm->rank >= comm->servers)
+    if (!comm_serves(comm, comm->rank))
         return 0;
     return serve_open(&comm->serve, &config);
 }
@@ -109,7 +109,7 @@ static int open_voter(struct ballot_comm *comm)
             },
         .kernels = comm->kernels,
         .crew = comm->crew,
-        .links = comm->links,
+        .links = comm->links + comm->server_first,
         .local_ranks = comm->local_ranks,
         .landing = s->quorum == 0,
         .fused_max = s->count_max,
@@ -137,9 +137,9 @@ int parts_open(struct ballot_comm *comm, char *why)
         return rc;
     }
     rc = open_server(comm);
-    if (rc == 0)
+    if (rc == 0 && comm->rank < comm->ranks)
         rc = open_voter(comm);
-    if (rc == 0)
+    if (rc == 0 && comm->rank < comm->ranks)
         rc = ring_open(&comm->ring, &ring);
     if (rc < 0)
         snprintf(why, ERROR_BYTES,

@@ -88,7 +88,7 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
     char interface[HOST_BYTES * 2];
     struct endpoint_config config = {
         .rank = comm->rank,
-        .ranks = comm->ranks,
+        .ranks = comm->members,
         .slots = lanes_slots(comm->settings.window),
         .slot_bytes = comm->slot_bytes,
         .sealed_slots = lane_first(comm->settings.window, LANE_STREAM),
@@ -126,27 +126,50 @@ static enum place choose_place(const struct ballot_comm *comm, uint32_t rank,
     return devices ? PLACE_VERBS : PLACE_TCP;
 }
 
+/*
+ * Processes of one user can read each other's memory. So a dedicated server
+ * shares none with its voters, unless whoever started it trusts this host.
+ */
+static bool is_trusted(const struct ballot_comm *comm,
+                       const struct places *table, uint32_t rank)
+{
+    uint32_t server = comm->rank < comm->ranks ? rank : comm->rank;
+
+    return server < comm->ranks || table[server].trusts_host != 0;
+}
+
+static int refuse_shm(const struct ballot_comm *comm, uint32_t rank, bool same,
+                      char *why)
+{
+    char member[MEMBER_BYTES];
+
+    snprintf(why, ERROR_BYTES,
+             "transport shm cannot reach %s: %s; choose another or leave "
+             "BALLOT_TRANSPORT unset",
+             report_member(comm, rank, member),
+             same ? "a server shares no memory with its own user's processes "
+                    "(ballot-server --trust-host allows it)"
+                  : "it is another host, network namespace or user");
+    return -EHOSTUNREACH;
+}
+
 static int choose_places(struct ballot_comm *comm, const struct places *table,
                          bool *wanted[ENDPOINTS_MAX], char *why)
 {
     const struct address *ours = table[comm->rank].address;
 
-    for (uint32_t r = 0; r < comm->ranks; r++) {
+    for (uint32_t r = 0; r < comm->members; r++) {
         const struct address *theirs = table[r].address;
-        bool local = shm_same_host(&ours[PLACE_SHM], &theirs[PLACE_SHM]);
+        bool same = shm_same_host(&ours[PLACE_SHM], &theirs[PLACE_SHM]);
+        bool local = same && is_trusted(comm, table, r);
         bool devices = verbs_address_is_there(&ours[PLACE_VERBS]) &&
                        verbs_address_is_there(&theirs[PLACE_VERBS]);
 
-        if (local)
-            comm->local_ranks++;
-        if (!local && r != comm->rank && comm->settings.transport == WANT_SHM) {
-            snprintf(why, ERROR_BYTES,
-                     "transport shm cannot reach rank %u on %s: it is another "
-                     "host, network namespace or user; choose another or leave "
-                     "BALLOT_TRANSPORT unset",
-                     r, table[r].host);
-            return -EHOSTUNREACH;
-        }
+        comm->local_ranks += same;
+        if (!comm_links(comm, comm->rank, r))
+            continue;
+        if (!local && r != comm->rank && comm->settings.transport == WANT_SHM)
+            return refuse_shm(comm, r, same, why);
         wanted[choose_place(comm, r, local, devices)][r] = true;
     }
     return 0;
@@ -161,7 +184,7 @@ static int connect_place(struct ballot_comm *comm, int place,
     char names[256];
     int rc;
 
-    for (uint32_t r = 0; r < comm->ranks; r++)
+    for (uint32_t r = 0; r < comm->members; r++)
         if (wanted[r])
             comm->links[r] = (struct link){
                 .transport = transport,
@@ -173,10 +196,10 @@ static int connect_place(struct ballot_comm *comm, int place,
                             comm->epoch, deadline_ns);
     if (rc == 0)
         return 0;
-    for (uint32_t r = 0; r < comm->ranks; r++)
+    for (uint32_t r = 0; r < comm->members; r++)
         if (wanted[r])
             mask_set(&missing, r);
-    report_ranks(names, sizeof(names), &missing, comm->ranks, true);
+    report_members(names, sizeof(names), comm, &missing);
     if (comm->transport_why[0] == '\0')
         snprintf(comm->transport_why, ERROR_BYTES, "%s", strerror(-rc));
     snprintf(why, ERROR_BYTES, "no %s connection with: %.128s: %.300s",
@@ -188,13 +211,13 @@ static int connect_places(struct ballot_comm *comm, const struct places *table,
                           bool *wanted[ENDPOINTS_MAX], uint64_t deadline_ns,
                           char *why)
 {
-    struct address *addresses = calloc(comm->ranks, sizeof(*addresses));
+    struct address *addresses = calloc(comm->members, sizeof(*addresses));
     int rc = addresses == NULL ? -ENOMEM : 0;
 
     for (int place = 0; place < ENDPOINTS_MAX && rc == 0; place++) {
         bool any = false;
 
-        for (uint32_t r = 0; r < comm->ranks; r++) {
+        for (uint32_t r = 0; r < comm->members; r++) {
             addresses[r] = table[r].address[place];
             any |= wanted[place][r];
         }
@@ -214,7 +237,7 @@ static void tidy_endpoints(struct ballot_comm *comm)
     for (int place = 0; place < ENDPOINTS_MAX; place++) {
         bool used = false;
 
-        for (uint32_t r = 0; r < comm->ranks; r++)
+        for (uint32_t r = 0; r < comm->members; r++)
             used |= comm->endpoints[place] != NULL &&
                     comm->links[r].endpoint == comm->endpoints[place];
         if (!used) {
@@ -241,10 +264,10 @@ static void describe_place(const struct ballot_comm *comm, int e)
     struct rank_mask ranks = {0};
     char names[256], how[256] = "";
 
-    for (uint32_t r = 0; r < comm->ranks; r++)
+    for (uint32_t r = 0; r < comm->members; r++)
         if (comm->links[r].transport == comm->transports[e])
             mask_set(&ranks, r);
-    report_ranks(names, sizeof(names), &ranks, comm->ranks, true);
+    report_members(names, sizeof(names), comm, &ranks);
     if (comm->transports[e] == &transport_shm)
         snprintf(how, sizeof(how), "same host, namespace and user");
     else if (comm->transports[e] == &transport_tcp)
@@ -263,7 +286,7 @@ int places_connect(struct ballot_comm *comm, const struct places *table,
     int rc = 0;
 
     for (int place = 0; place < ENDPOINTS_MAX; place++) {
-        wanted[place] = calloc(comm->ranks, sizeof(bool));
+        wanted[place] = calloc(comm->members, sizeof(bool));
         if (wanted[place] == NULL)
             rc = -ENOMEM;
     }

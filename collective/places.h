@@ -15,6 +15,7 @@ enum { WANT_AUTO, WANT_SHM, WANT_TCP, WANT_VERBS };
 /* What a rank tells all others of its endpoints; zeros where it has none. */
 struct places {
     char host[HOST_BYTES];
+    uint32_t trusts_host; /* a dedicated server: shm with its own uid */
     struct address address[ENDPOINTS_MAX];
 };
 
@@ -26,9 +27,9 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
                 uint32_t root_bytes, struct places *ours, char *why);
 
 /*
- * Links every rank over the best transport that both have, closes endpoints
+ * Links every member over the best transport that both have, closes endpoints
  * that nobody is reached through, and says what was chosen at INFO. table is
- * [ranks].
+ * [members].
  */
 int places_connect(struct ballot_comm *comm, const struct places *table,
                    uint64_t deadline_ns, char *why);

@@ -15,6 +15,7 @@ static _Thread_local char thread_error[ERROR_BYTES];
 
 void report_error(struct ballot_comm *comm, const char *format, ...)
 {
+    char member[MEMBER_BYTES];
     va_list arguments;
 
     pthread_mutex_lock(&comm->error_lock);
@@ -22,7 +23,8 @@ void report_error(struct ballot_comm *comm, const char *format, ...)
     vsnprintf(comm->error, sizeof(comm->error), format, arguments);
     va_end(arguments);
     pthread_mutex_unlock(&comm->error_lock);
-    report_debug(DEBUG_WARN, "rank %u: %s", comm->rank, comm->error);
+    report_debug(DEBUG_WARN, "%s: %s", report_member(comm, comm->rank, member),
+                 comm->error);
 }
 
 void report_thread(const char *format, ...)
@@ -185,16 +187,32 @@ void report_memory(const struct ballot_comm *comm)
     describe_node(node, sizeof(node), &facts);
     report_debug(DEBUG_INFO,
                  "rank %u: memory: %u slots of %u bytes, %.1f MiB, for each of "
-                 "%u ranks; huge pages from %d MiB on: %s, %s; NUMA: %s",
+                 "%u %s; huge pages from %d MiB on: %s, %s; NUMA: %s",
                  comm->rank, slots, comm->slot_bytes,
-                 (double)slots * comm->slot_bytes / (1 << 20), comm->ranks,
+                 (double)slots * comm->slot_bytes / (1 << 20), comm->members,
+                 comm->members > comm->ranks ? "members" : "ranks",
                  MEMORY_HUGE_BYTES >> 20, private_pages, shared_pages, node);
 }
 
 /* ---- Ranks and calls in words ---- */
 
-void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
-                  uint32_t ranks, bool in)
+const char *report_member(const struct ballot_comm *comm, uint32_t member,
+                          char *text)
+{
+    const char *host = comm->hosts == NULL || member >= comm->members
+                           ? "?"
+                           : comm->hosts[member];
+
+    if (member < comm->ranks)
+        snprintf(text, MEMBER_BYTES, "rank %u (%s)", member, host);
+    else
+        snprintf(text, MEMBER_BYTES, "server %u (%s)", member - comm->ranks,
+                 host);
+    return text;
+}
+
+static void name_ranks(char *text, size_t text_bytes,
+                       const struct rank_mask *mask, uint32_t ranks)
 {
     size_t used = 0;
 
@@ -202,9 +220,9 @@ void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
     for (uint32_t r = 0; r < ranks && used + 1 < text_bytes; r++) {
         uint32_t last = r;
 
-        if (mask_has(mask, r) != in)
+        if (!mask_has(mask, r))
             continue;
-        while (last + 1 < ranks && mask_has(mask, last + 1) == in)
+        while (last + 1 < ranks && mask_has(mask, last + 1))
             last++;
         used += (size_t)snprintf(text + used, text_bytes - used,
                                  last > r ? "%s%u-%u" : "%s%u",
@@ -214,6 +232,28 @@ void report_ranks(char *text, size_t text_bytes, const struct rank_mask *mask,
     if (used + 1 < text_bytes)
         snprintf(text + used, text_bytes - used, "%s of %u ranks",
                  used == 0 ? "none" : "", ranks);
+}
+
+void report_members(char *text, size_t text_bytes,
+                    const struct ballot_comm *comm,
+                    const struct rank_mask *mask)
+{
+    char server[MEMBER_BYTES];
+    size_t used = 0;
+    bool ranks = comm->members == comm->ranks;
+
+    for (uint32_t r = 0; r < comm->ranks; r++)
+        ranks |= mask_has(mask, r);
+    text[0] = '\0';
+    if (ranks)
+        name_ranks(text, text_bytes, mask, comm->ranks);
+    used = strlen(text);
+    for (uint32_t m = comm->ranks; m < comm->members; m++)
+        if (mask_has(mask, m) && used + 1 < text_bytes) {
+            snprintf(text + used, text_bytes - used, "%s%s",
+                     used > 0 ? ", " : "", report_member(comm, m, server));
+            used = strlen(text);
+        }
 }
 
 static void describe_call(char *text, size_t text_bytes,
@@ -251,7 +291,7 @@ int report_difference(struct ballot_comm *comm, const char *name,
 int report_end(struct ballot_comm *comm, const struct ballot_request *request,
                const struct majority_end *end)
 {
-    char ranks[256];
+    char ranks[256], member[MEMBER_BYTES];
 
     switch (end->status) {
     case STATUS_DIFFERS:
@@ -265,13 +305,13 @@ int report_end(struct ballot_comm *comm, const struct ballot_request *request,
     case STATUS_DEAD:
         if (end->rank < comm->ranks)
             mask_set(&comm->dead, end->rank);
-        report_error(comm, "%s: rank %u (%s) is gone", request->name, end->rank,
-                     end->rank < comm->ranks ? comm->hosts[end->rank] : "?");
+        report_error(comm, "%s: %s is gone", request->name,
+                     report_member(comm, end->rank, member));
         return -ENOTCONN;
     case STATUS_LOST:
     default: break;
     }
-    report_ranks(ranks, sizeof(ranks), &end->missing, comm->ranks, true);
+    report_members(ranks, sizeof(ranks), comm, &end->missing);
     report_error(comm, "%s: round %llu: %u ms have passed; missing: %s%s",
                  request->name, (unsigned long long)end->round,
                  comm->settings.timeout_ms, ranks,

@@ -207,16 +207,16 @@ static int read_key(struct place *place, unsigned auth, int rank, char *why)
         return -EACCES;
     }
     if (auth == BALLOT_AUTH_DEFAULT && rank == 0)
-        fprintf(stderr, "ballot: auth=none: whoever reaches BALLOT_ROOT can "
-                        "join this job; set BALLOT_KEY_FILE on all ranks (or "
+        fprintf(stderr, "ballot: auth=none: whoever reaches the port can join "
+                        "this job; set BALLOT_KEY_FILE on all ranks (or "
                         "BALLOT_AUTH=none to say that this is meant)\n");
     place->credentials.none = true;
     return 0;
 }
 
-int roots_read_place(struct place *place, unsigned auth, int rank, char *why)
+int roots_read_place(struct place *place, const char *root, unsigned auth,
+                     int rank, char *why)
 {
-    const char *root = getenv("BALLOT_ROOT");
     int rc;
 
     *place = (struct place){0};

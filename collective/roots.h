@@ -27,7 +27,9 @@ uint64_t roots_leave(const struct ballot_unique_id *id);
 /* BALLOT_RANK and BALLOT_RANKS. -ENOENT, -EINVAL with *why. */
 int roots_read_launch(int *ranks, int *rank, char *why);
 
-/* BALLOT_ROOT and the key; warns once if there is none. */
-int roots_read_place(struct place *place, unsigned auth, int rank, char *why);
+/* Where they meet, `root` (BALLOT_ROOT) in words, and the key; warns once if
+ * there is none. */
+int roots_read_place(struct place *place, const char *root, unsigned auth,
+                     int rank, char *why);
 
 #endif

@@ -157,6 +157,8 @@ void serve_arrived(struct serve *serve, uint64_t now_ns,
         serve->counts.votes_late++;
     if (verdict == TALLY_DROPPED)
         serve->counts.dropped++;
+    else
+        serve->counts.bytes_in += event->bytes;
 }
 
 void serve_lost(struct serve *serve, uint64_t now_ns, uint32_t rank)
@@ -295,6 +297,7 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     if (rules->ties == TIES_ZERO)
         clear_tail(ties, call->coordinates);
     s->counts.votes_counted += vote.voters;
+    s->counts.voters = vote.voters;
 }
 
 /* Puts what is staged; signs that come last go where the voter wants them. */
@@ -356,6 +359,8 @@ static bool write_result(struct serve *s, const struct tally_command *command)
         memcpy(place, payload, all_bytes - LINE_BYTES - masks);
     if (put_result(link, slot, bytes, command, all_bytes - bytes) == 0) {
         s->counts.puts++;
+        if (header.status == STATUS_OK && header.call.round > s->counts.round)
+            s->counts.round = header.call.round;
         s->counts.bytes_put += all_bytes;
     }
     return true;

@@ -48,6 +48,9 @@ struct serve_counts {
     uint64_t dropped; /* puts that the tally refused */
     uint64_t puts;    /* results written */
     uint64_t bytes_put;
+    uint64_t bytes_in; /* of puts that were taken, or late */
+    uint64_t round;    /* the latest that was answered */
+    uint32_t voters;   /* of the latest chunk */
 };
 
 struct serve;

@@ -17,9 +17,8 @@
  *   -ETIMEDOUT    the deadline passed; ballot_last_error() names the ranks
  *                 that are missing
  *   -ENOTCONN     a rank that is needed has died
- *   -ESTALE       (servers = root with a quorum) this rank is so late that the
- *                 results it missed are gone: take the parameters anew, then go
- *                 on calling
+ *   -ESTALE       (with a quorum) this rank is so late that the results it
+ *                 missed are gone: take the parameters anew, then go on calling
  *   -ECANCELED    ballot_comm_abort() was called here
  * Without a quorum all of them but -EINVAL end the communicator: every later
  * call on it returns the same error at once.
@@ -45,6 +44,7 @@ enum {
     BALLOT_RANKS_MAX = 1024,
     BALLOT_WEIGHT_MAX = 15,
     BALLOT_UNIQUE_ID_BYTES = 128,
+    BALLOT_SERVERS_MAX = 64, /* dedicated ones */
 };
 
 struct ballot_comm;    /* a communicator: the ranks that work together */
@@ -80,6 +80,9 @@ enum ballot_op {
 enum ballot_servers {
     BALLOT_SERVERS_RANKS, /* every rank its share: fastest; any death ends it */
     BALLOT_SERVERS_ROOT,  /* rank 0 counts all: quorum, late ranks catch up */
+    /* ballot-server processes count, each its share, and do not vote. One of
+     * them alone does as root, for all ranks. */
+    BALLOT_SERVERS_DEDICATED,
 };
 
 /* What an even count decides. */
@@ -137,6 +140,10 @@ enum ballot_evidence {
  */
 struct ballot_config {
     enum ballot_servers servers; /* [BALLOT_SERVERS=ranks|root] */
+    const char *servers_at;      /* "host:port,host:port": dedicated servers,
+                                    the same list on every rank; all meet at
+                                    the first of them, not at BALLOT_ROOT
+                                    [BALLOT_SERVERS=host:port,...] */
     const char *transport;       /* "shm", "tcp", "verbs"
                                     [BALLOT_TRANSPORT] */
     uint32_t chunk;              /* coordinates, multiple of 512
@@ -144,7 +151,8 @@ struct ballot_config {
     uint32_t window;             /* slots of a voter at a server, 1..32
                                     [BALLOT_WINDOW] */
     uint32_t quorum;             /* voters that decide; 0: all. Needs
-                                    servers = root [BALLOT_QUORUM] */
+                                    servers = root, or one dedicated server
+                                    [BALLOT_QUORUM] */
     uint32_t liars;              /* promise: at most so many of the voters
                                     lie; checks 2 liars + 1 <= quorum <=
                                     ranks - liars. With a design it is

@@ -170,7 +170,8 @@ static int read_environment(struct p2p_pair *pair, struct place *place)
         return complain("the job", -EINVAL,
                         "it takes 2 ranks: ballot-run -n 2 ballot-perf p2p");
     if (rc == 0)
-        rc = roots_read_place(place, BALLOT_AUTH_DEFAULT, rank, pair->why);
+        rc = roots_read_place(place, getenv("BALLOT_ROOT"), BALLOT_AUTH_DEFAULT,
+                              rank, pair->why);
     if (rc != 0)
         return complain("the environment", rc, pair->why);
     pair->rank = (uint32_t)rank;

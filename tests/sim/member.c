@@ -432,7 +432,7 @@ static void dispatch(struct cluster *cluster, struct member *m, uint64_t now,
     case LANE_RESULT:
         run_trace(cluster->run, "result", m->rank, event->peer, index,
                   event->bytes);
-        majority_arrived(m->majority, event, index);
+        majority_arrived(m->majority, event->peer, event, index);
         break;
     default: break;
     }
