@@ -7,7 +7,8 @@
  * such a caller the engine thread has it. Who sleeps has armed every endpoint
  * before, so that peers wake it. After a caller has left, the thread dozes for
  * a moment, for the next call comes soon and should find nothing armed; when
- * none came in a millisecond, the thread takes over.
+ * none came in a millisecond, the thread takes over. While one caller drives
+ * for long, as a server does, the thread rests until that caller leaves.
  */
 #include <errno.h>
 #include <sched.h>
@@ -24,6 +25,8 @@
 
 enum {
     DOZE_NS = 1000000,
+    DOZES_MAX = 20, /* while one caller drives; then rest until it leaves */
+    REST_S = 3600,
     SPIN_MOST_NS = 20000, /* then yield */
     SPIN_PROBE_NS = 1000, /* once in PROBE_EVERY waits at least so long */
     PROBE_EVERY = 64,
@@ -44,6 +47,7 @@ static struct {
     pthread_cond_t changed; /* a request is done, or the role is free */
     int sleepers;           /* callers that wait for `changed` */
     pthread_cond_t freed;   /* the thread is needed */
+    bool resting;           /* the thread waits for the role to be free */
     struct ballot_comm *comms;
     uint64_t drives; /* by callers */
     bool stop;
@@ -209,17 +213,29 @@ static void sleep_armed(int most_ms)
         ring_bell();
 }
 
+/* `dozes` in a row in which nobody gave the role back. */
+static void doze(uint32_t dozes)
+{
+    engine.resting = engine.driven && dozes >= DOZES_MAX;
+    wait_until(&engine.freed,
+               engine_now() +
+                   (engine.resting ? REST_S * UINT64_C(1000000000) : DOZE_NS));
+    engine.resting = false;
+}
+
 static void *run(void *unused)
 {
     uint64_t seen = 0;
+    uint32_t dozes = 0;
 
     (void)unused;
     pthread_mutex_lock(&engine.lock);
     while (!engine.stop) {
         give_way();
         if (engine.driven || (engine.drives != seen && !outstanding())) {
+            dozes = engine.drives == seen ? dozes + 1 : 0;
             seen = engine.drives;
-            wait_until(&engine.freed, engine_now() + DOZE_NS);
+            doze(dozes);
         } else if (!drive(engine_now()) && !engine.driven && arm_all()) {
             sleep_armed(-1);
         }
@@ -432,7 +448,7 @@ static void give_role(void)
     engine.drives++;
     if (engine.sleepers > 0)
         pthread_cond_broadcast(&engine.changed);
-    else if (outstanding())
+    if (engine.resting || (engine.sleepers == 0 && outstanding()))
         pthread_cond_signal(&engine.freed);
 }
 
