@@ -5,6 +5,7 @@ Every test_*.py here is a program: test_X.py BUILD-FOLDER [shm|tcp|verbs]. It
 prints a line for each check and exits 1 if one failed.
 """
 
+import json
 import os
 import queue
 import re
@@ -216,6 +217,84 @@ class Job:
                       f"{r.stderr()[-2000:]}")
 
 
+class Server:
+    """A ballot-server that is ended when the `with` is left. Jobs get
+    **server.settings()."""
+
+    def __init__(self, ranks, *options, count=1, index=0, ports=None,
+                 key="key", trusts=transport == "shm"):
+        self.ports = ports or [free_port() for _ in range(count)]
+        self.list = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        command = [str(build / "ballot-server"), "--servers", self.list,
+                   "--index", str(index), "--ranks", str(ranks), "--json",
+                   *(["--key", str(key_file(key))] if key else []), *options]
+        if trusts:
+            command.append("--trust-host")
+        environment = {k: v for k, v in os.environ.items()
+                       if not k.startswith("BALLOT_") or k == "BALLOT_KERNELS"}
+        self.errors = open(work / f"server.{time.monotonic_ns()}", "w+b")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.errors,
+            env=environment, text=True)
+        self.events = []
+        self.arrived = queue.Queue()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for text in self.process.stdout:
+            self.arrived.put(json.loads(text))
+        self.arrived.put(None)
+
+    def settings(self):
+        return {"SERVERS": self.list, "ROOT": None}
+
+    def wait_event(self, name, timeout_s=PATIENCE_S):
+        """The next one of that name; None if it does not come."""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                event = self.arrived.get(
+                    timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return None
+            if event is None:
+                self.arrived.put(None)
+                return None
+            self.events.append(event)
+            if event["event"] == name:
+                return event
+
+    def cpu_s(self):
+        """Processor time until now."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text()
+        user, system = fields.rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join(PATIENCE_S)
+        self.process.stdout.close()
+        self.errors.close()
+
+    def finish(self, name, number=signal.SIGTERM):
+        """Ends it by a signal: it returns 0 and has printed no error."""
+        self.process.send_signal(number)
+        try:
+            code = self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.errors.flush()
+        said = Path(self.errors.name).read_text(errors="replace")
+        check(f"{name}: the server returns 0", code == 0 and said == "",
+              f"{code}: {self.events[-2:]} {said[-2000:]}")
+
+
 def names_rank(text, rank):
     """Whether an error names this rank, and as the one that is missing."""
     return bool(re.search(rf"(\brank {rank} \(|missing: {rank} of )", text))
@@ -224,3 +303,4 @@ def names_rank(text, rank):
 STOP, CONTINUE, KILL = signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL
 EINVAL, EACCES, EEXIST, EPROTO = -22, -13, -17, -71
 ETIMEDOUT, ENOTCONN, ESTALE, ECANCELED = -110, -107, -116, -125
+EHOSTUNREACH = -113

@@ -144,6 +144,7 @@ static const struct {
     {"id", by_id},          {"values", values},
     {"sums", sums},         {"signum", signum},
     {"feedback", feedback}, {"dissent", dissent},
+    {"serve", serve},
 };
 
 int main(int count, char **words)

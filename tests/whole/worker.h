@@ -49,6 +49,7 @@ int async(void);
 int requests(void); /* 16 of them, and the 17th */
 int several(void);  /* communicators in several threads */
 int by_id(void);    /* a unique id that travels in a file */
+int serve(void);    /* no rank: a server, and what its jobs leave behind */
 
 int values(void);  /* every type and option against another computation */
 int dissent(void); /* what this rank has counted of it */

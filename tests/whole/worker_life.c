@@ -2,6 +2,7 @@
 /* worker_life.c - what a communicator costs its process, and when it waits. */
 #include "worker.h"
 
+#include <ballot_server.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -357,5 +358,34 @@ int by_id(void)
     use(comm);
     say("joined rank=%d of=%d", ballot_comm_rank(comm), ballot_comm_size(comm));
     need(ballot_comm_finalize(&comm), NULL, "finalize");
+    return 0;
+}
+
+/* ---- A server that counts and does not vote ---- */
+
+int serve(void)
+{
+    uint64_t begin = now_ns(), jobs = option("jobs", 20);
+    const struct ballot_server_config config = {
+        .ranks = (uint32_t)option("ranks", 2),
+        .index = (uint32_t)option("index", 0),
+        .trust_host = option("trust", 0) != 0,
+    };
+    struct ballot_server_status status;
+    struct ballot_server *server;
+
+    need(ballot_server_open(&server, &config), NULL, "server");
+    for (uint64_t i = 1; i <= jobs; i++) {
+        need(ballot_server_await(server), NULL, "await");
+        need(ballot_server_serve(server), NULL, "serve");
+        if (i == 1 || i == option("first", 5) || i == jobs)
+            say_usage(i, begin);
+    }
+    need(ballot_server_status(server, &status), NULL, "status");
+    say("served jobs=%llu votes=%llu", (unsigned long long)status.jobs,
+        (unsigned long long)status.votes_counted);
+    need(ballot_server_stop(server), NULL, "stop");
+    say("stopped await=%d", ballot_server_await(server));
+    need(ballot_server_close(&server), NULL, "close");
     return 0;
 }
