@@ -20,6 +20,7 @@
 #include "../include/ballot.h"
 #include "../transport/handshake.h"
 #include "../transport/transport.h"
+#include "calls.h"
 #include "lanes.h"
 #include "majority.h"
 #include "redundancy.h"
@@ -74,15 +75,6 @@ int settings_resolve(struct settings *settings,
 int settings_adopt(struct settings *settings, const uint8_t *wire,
                    const uint8_t *weights, uint32_t ranks, char *why);
 
-/* Ops on the wire: enum ballot_op, then what has no op of its own. */
-enum call_op {
-    CALL_MAJORITY = BALLOT_MAJORITY,
-    CALL_SUM = BALLOT_SUM,
-    CALL_AVG = BALLOT_AVG,
-    CALL_BROADCAST,
-    CALL_BARRIER,
-};
-
 enum request_kind { REQUEST_MAJORITY, REQUEST_ENTRY, REQUEST_RING };
 
 enum request_state {
@@ -135,6 +127,7 @@ struct ballot_comm {
 
     struct crew *crew;
     struct serve *serve;       /* NULL: this rank counts nothing */
+    struct inquest *inquest;   /* NULL: nothing that is redundant */
     struct majority *majority; /* NULL: this is a dedicated server */
     struct ring *ring;         /* the same */
 
@@ -247,6 +240,19 @@ struct shape parts_shape(const struct ballot_comm *comm);
 /* Opens crew, serve, majority and ring, when comm has its links. */
 int parts_open(struct ballot_comm *comm, char *why);
 void parts_close(struct ballot_comm *comm);
+
+/* ---- request.c: what every collective that a user calls begins with ---- */
+
+/* NULL, with the error set: too many are under way. */
+struct ballot_request *request_take(struct ballot_comm *comm);
+/* Queues the request; waits for it unless the caller wants to. */
+int request_submit(struct ballot_request *request, struct ballot_request **out);
+/* -EINVAL with the error set: `name` cannot be called so. */
+int request_check(struct ballot_comm *comm, const char *name, const void *send,
+                  const void *recv, size_t count, enum ballot_type type);
+/* Where results are kept or wait, memory was reserved for count_max. */
+int request_check_reserve(struct ballot_comm *comm, const char *name,
+                          size_t count);
 
 /* ---- queue.c: requests; with the engine's lock, but for queue_holds() ---- */
 

@@ -336,8 +336,11 @@ static int check_design(const struct settings *s, uint32_t ranks, char *why)
         broken = "no weights: it is tasks that vote, all alike";
     else if (s->dissent != 0)
         broken = "dissent = 0: ballot_aspis_report() says who contradicts whom";
-    else if (s->liars >= ranks)
-        broken = "less liars than ranks";
+    else if (s->replicas < 2)
+        broken =
+            "2 replicas of a task or more: one has no other to differ from";
+    else if (s->liars > (ranks - 1) / 2)
+        broken = "a promise of less liars than half of the ranks";
     if (broken == NULL)
         return 0;
     snprintf(why, ERROR_BYTES, "a design needs %s", broken);

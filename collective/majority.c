@@ -8,11 +8,7 @@
 
 #include "../transport/memory.h"
 #include "lanes.h"
-
-static const uint8_t element_bits[TYPES] = {
-    [TYPE_FLOAT32] = 32, [TYPE_FLOAT16] = 16, [TYPE_BFLOAT16] = 16,
-    [TYPE_FLOAT64] = 64, [TYPE_SIGNS] = 1,
-};
+#include "packing.h"
 
 /* A call under way, at its caster's round_slot. */
 struct voting {
@@ -41,11 +37,6 @@ struct majority {
     size_t reserve_plane; /* bytes */
     struct majority_counts counts;
 };
-
-static bool is_fused(const struct majority_call *call)
-{
-    return call->kind == MAJORITY_SIGNUM || call->kind == MAJORITY_FEEDBACK;
-}
 
 static uint32_t planes_down(const struct majority *m)
 {
@@ -100,7 +91,7 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
     /* A fused step keeps its place until its last chunk is updated, which may
      * be long after the caster has forgotten the round. */
     v = &majority->rounds[caster_round(majority->caster) % ROUNDS_MAX];
-    if (v->live || (is_fused(call) && majority->fused >= 0))
+    if (v->live || (packing_fused(call) && majority->fused >= 0))
         return -EAGAIN;
     slot = caster_begin(majority->caster, &call->round, &number);
     if (slot < 0)
@@ -110,7 +101,7 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
     v->live = true;
     /* Ranks of a host share its caches. 16 ranks with 4 MB each gain a tenth of
      * the whole (Zen 4). */
-    v->far = element_bits[call->round.type] * call->round.count / 8 *
+    v->far = packing_bits[call->round.type] * call->round.count / 8 *
                  majority->config.local_ranks >=
              FAR_BYTES;
     v->updating = false;
@@ -121,7 +112,7 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
         .least = UINT32_MAX,
     };
     memset(&v->end.every, 0xff, sizeof(v->end.every));
-    if (is_fused(call))
+    if (packing_fused(call))
         majority->fused = slot;
     return 0;
 }
@@ -156,14 +147,7 @@ void majority_arrived(struct majority *majority, uint32_t server,
 static size_t bytes_of(const struct call *call)
 {
     return LINE_BYTES +
-           (size_t)call->coordinates * element_bits[call->type] / 8;
-}
-
-/* Address of coordinate `first` in a caller's vector; first is a multiple of
- * 512, so it is whole bytes for packed signs too. */
-static void *element(const void *vector, uint8_t type, uint64_t first)
-{
-    return (uint8_t *)(uintptr_t)vector + first * element_bits[type] / 8;
+           (size_t)call->coordinates * packing_bits[call->type] / 8;
 }
 
 static void note_voters(struct majority *m, struct voting *v,
@@ -213,15 +197,21 @@ static void apply_signs(struct majority *m, struct voting *v,
 
     if (call->coordinates == 0)
         return;
-    if (is_fused(&v->call)) {
+    if (v->call.kind == MAJORITY_QUESTION) {
+        if (v->call.recv != NULL)
+            memcpy((uint8_t *)v->call.recv + result->first / 8, payload,
+                   call->coordinates / 8);
+        return;
+    }
+    if (packing_fused(&v->call)) {
         keep_fused(m, result->first, call->coordinates, payload);
         return;
     }
     if (planes_down(m) == 2)
         zeros = signs + lines_for(call->coordinates) * LINE_WORDS;
     crew_apply(m->config.crew, m->config.kernels, call->type,
-               element(v->call.recv, call->type, result->first), signs, zeros,
-               1.0f, call->coordinates, v->far);
+               packing_element(v->call.recv, call->type, result->first), signs,
+               zeros, 1.0f, call->coordinates, v->far);
 }
 
 static size_t apply_result(struct majority *m, uint64_t now_ns)
@@ -266,32 +256,6 @@ static size_t apply_result(struct majority *m, uint64_t now_ns)
 
 /* ---- Puts ---- */
 
-static void pack(struct majority *m, const struct voting *v,
-                 const struct caster_put *put, uint64_t *signs)
-{
-    const struct kernels *k = m->config.kernels;
-    const struct call *call = &put->header.call;
-    uint32_t count = call->coordinates;
-    const void *send = element(v->call.send, call->type, put->first);
-    uint64_t *marks = NULL;
-    float *state = NULL;
-
-    if (count == 0)
-        return;
-    if (m->config.caster.shape.planes_up == 2)
-        marks = signs + lines_for(count) * LINE_WORDS;
-    if (is_fused(&v->call))
-        state = v->call.state + put->first;
-    if (v->call.kind == MAJORITY_SIGNUM)
-        crew_signum(m->config.crew, k, signs, marks, state, send, v->call.beta,
-                    count);
-    else if (v->call.kind == MAJORITY_FEEDBACK)
-        crew_feedback(m->config.crew, k, signs, marks, state, send,
-                      v->call.scale, count);
-    else
-        crew_pack(m->config.crew, k, call->type, signs, marks, send, count);
-}
-
 /*
  * The whole lines of a chunk's packed signs in the caller's vector, or NULL if
  * there is more to do than to carry them: the last line of a vector may not be
@@ -302,12 +266,12 @@ static void *packed_lines(const struct majority *m, const struct voting *v,
 {
     const struct call *call = &put->header.call;
 
-    if (v->call.kind != MAJORITY_REDUCE || element_bits[call->type] != 1 ||
+    if (v->call.kind != MAJORITY_REDUCE || packing_bits[call->type] != 1 ||
         call->coordinates == 0 || call->coordinates % LINE_COORDINATES != 0 ||
         (put->header.flags & FLAG_ABSTAIN) ||
         m->config.caster.shape.planes_up != 1 || planes_down(m) != 1)
         return NULL;
-    return element(vector, call->type, put->first);
+    return packing_element(vector, call->type, put->first);
 }
 
 /* Where a failed call is the end of the communicator, a result can land in the
@@ -362,7 +326,8 @@ static bool put_chunk(struct majority *m, uint64_t now_ns,
     rc = put_packed(m, v, link, slot, put);
     if (rc == -EFAULT) {
         if (!(put->header.flags & FLAG_ABSTAIN))
-            pack(m, v, put, (uint64_t *)(void *)(place + LINE_BYTES));
+            packing_pack(&m->config, &v->call, put,
+                         (uint64_t *)(void *)(place + LINE_BYTES));
         rc = link_put(link, slot, put->bytes);
     }
     if (rc < 0)
@@ -454,7 +419,7 @@ bool majority_ended(struct majority *majority, struct majority_end *end)
         v->end.status = ended.status;
         v->end.timed_out = ended.timed_out;
         v->end.missing = ended.missing;
-        if (is_fused(&v->call) && ended.status == STATUS_OK) {
+        if (packing_fused(&v->call) && ended.status == STATUS_OK) {
             v->updating = true;
             continue;
         }

@@ -29,14 +29,18 @@ enum majority_kind {
      * when it is packed; then decay and update. */
     MAJORITY_SIGNUM,
     MAJORITY_FEEDBACK,
-    MAJORITY_ENTRY, /* no coordinates: all ranks called the same */
+    MAJORITY_TASKS,    /* the same over rows: the signs of tasks[] */
+    MAJORITY_QUESTION, /* recv = bytes that the server knows; no send */
+    MAJORITY_ENTRY,    /* no coordinates: all ranks called the same */
 };
 
 struct majority_call {
     enum majority_kind kind;
     struct caster_round round;
-    const void *send;  /* [count]; fused: the gradient, float32 */
-    void *recv;        /* [count]; fused: the parameters, float32 */
+    const void *send;         /* [count]; fused: the gradient, float32 */
+    const void *const *tasks; /* TASKS: [round.rows] of [count] */
+    void *recv;        /* [count]; fused: the parameters, float32; QUESTION:
+                          [count / 8] bytes, or NULL */
     float *state;      /* SIGNUM: momentum, FEEDBACK: error; [count] */
     float beta;        /* SIGNUM: of the momentum */
     float scale;       /* FEEDBACK: of what is sent; 0: that of each block */

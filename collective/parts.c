@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "comm.h"
+#include "inquest.h"
 
 enum {
     MARGIN_MIN_MS = 200, /* that voters wait longer than servers */
@@ -22,6 +23,9 @@ struct shape parts_shape(const struct ballot_comm *comm)
         .coordinates_max = s->chunk,
         .planes_up = s->zero == BALLOT_ZERO_ABSTAIN ? 2 : 1,
         .planes_down = s->tie == BALLOT_TIE_ZERO ? 2 : 1,
+        .rows = comm->redundancy == NULL
+                    ? 0
+                    : redundancy_shape(comm->redundancy)->load,
     };
 }
 
@@ -56,6 +60,30 @@ static int open_crew(struct ballot_comm *comm)
     return crew_open(&comm->crew, threads);
 }
 
+static int open_inquest(struct ballot_comm *comm, char *why)
+{
+    const struct settings *s = &comm->settings;
+    char broken[ASSIGNMENT_WHY_BYTES] = "";
+    struct verifier_config config;
+    int rc;
+
+    if (comm->redundancy == NULL || !comm_serves(comm, comm->rank))
+        return 0;
+    config = (struct verifier_config){
+        .assignment = *redundancy_config(comm->redundancy),
+        .liars_max = s->liars,
+        .rule = s->rule,
+        .keep = s->evidence == BALLOT_EVIDENCE_KEEP,
+        .coordinates_max = s->chunk,
+        .kernels = comm->kernels,
+    };
+    rc = inquest_open(&comm->inquest, &config, broken);
+    if (rc < 0)
+        snprintf(why, ERROR_BYTES, "redundant rounds: %s",
+                 broken[0] != '\0' ? broken : strerror(-rc));
+    return rc;
+}
+
 static int open_server(struct ballot_comm *comm)
 {
     const struct settings *s = &comm->settings;
@@ -82,6 +110,7 @@ static int open_server(struct ballot_comm *comm)
         .kernels = comm->kernels,
         .crew = comm->crew,
         .links = comm->links,
+        .inquest = comm->inquest,
         .dissent = s->dissent != 0,
     };
 
@@ -136,6 +165,9 @@ int parts_open(struct ballot_comm *comm, char *why)
                  strerror(-rc));
         return rc;
     }
+    rc = open_inquest(comm, why);
+    if (rc < 0)
+        return rc;
     rc = open_server(comm);
     if (rc == 0 && comm->rank < comm->ranks)
         rc = open_voter(comm);
@@ -155,5 +187,6 @@ void parts_close(struct ballot_comm *comm)
     ring_close(comm->ring);
     majority_close(comm->majority);
     serve_close(comm->serve);
+    inquest_close(comm->inquest);
     crew_close(comm->crew);
 }

@@ -21,7 +21,7 @@ static const uint8_t type_bits[BALLOT_TYPES] = {
 
 /* ---- Requests ---- */
 
-static struct ballot_request *take_request(struct ballot_comm *comm)
+struct ballot_request *request_take(struct ballot_comm *comm)
 {
     struct ballot_request *found = NULL;
 
@@ -79,8 +79,7 @@ int ballot_test(struct ballot_request **request, bool *done)
     return *done ? ballot_wait(request) : 0;
 }
 
-/* Queues the request; waits for it unless the caller wants to. */
-static int submit(struct ballot_request *request, struct ballot_request **out)
+int request_submit(struct ballot_request *request, struct ballot_request **out)
 {
     struct ballot_comm *comm = request->comm;
 
@@ -98,9 +97,8 @@ static int submit(struct ballot_request *request, struct ballot_request **out)
 
 /* ---- Checks ---- */
 
-static int check_call(struct ballot_comm *comm, const char *name,
-                      const void *send, const void *recv, size_t count,
-                      enum ballot_type type)
+int request_check(struct ballot_comm *comm, const char *name, const void *send,
+                  const void *recv, size_t count, enum ballot_type type)
 {
     if ((unsigned)type >= BALLOT_TYPES) {
         report_error(comm, "%s: there is no type %d", name, (int)type);
@@ -117,9 +115,8 @@ static int check_call(struct ballot_comm *comm, const char *name,
     return 0;
 }
 
-/* Where results are kept or wait, memory was reserved for count_max. */
-static int check_reserve(struct ballot_comm *comm, const char *name,
-                         size_t count)
+int request_check_reserve(struct ballot_comm *comm, const char *name,
+                          size_t count)
 {
     if (count <= comm->settings.count_max)
         return 0;
@@ -185,9 +182,9 @@ static int majority(const void *send, void *recv, size_t count,
         return -EINVAL;
     }
     if (comm->settings.quorum != 0 &&
-        check_reserve(comm, "all_reduce", count) < 0)
+        request_check_reserve(comm, "all_reduce", count) < 0)
         return -EINVAL;
-    r = take_request(comm);
+    r = request_take(comm);
     if (r == NULL)
         return -EAGAIN;
     r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
@@ -196,7 +193,7 @@ static int majority(const void *send, void *recv, size_t count,
     r->call.round = vote_round(comm, count, type, LINE_COORDINATES);
     r->call.send = send;
     r->call.recv = recv;
-    return submit(r, request);
+    return request_submit(r, request);
 }
 
 /* What goes around the ring takes part in a round beside it. */
@@ -204,7 +201,7 @@ static int circle(struct ballot_comm *comm, const char *name,
                   const struct ring_call *call, struct caster_round entry,
                   struct ballot_request **request)
 {
-    struct ballot_request *r = take_request(comm);
+    struct ballot_request *r = request_take(comm);
 
     if (r == NULL)
         return -EAGAIN;
@@ -214,7 +211,7 @@ static int circle(struct ballot_comm *comm, const char *name,
     r->call.round = entry;
     r->ring = *call;
     r->ring.context = r;
-    return submit(r, request);
+    return request_submit(r, request);
 }
 
 int ballot_all_reduce(const void *send, void *recv, size_t count,
@@ -226,7 +223,7 @@ int ballot_all_reduce(const void *send, void *recv, size_t count,
 
     if (comm == NULL)
         return -EINVAL;
-    rc = check_call(comm, "all_reduce", send, recv, count, type);
+    rc = request_check(comm, "all_reduce", send, recv, count, type);
     if (rc < 0)
         return rc;
     if (op == BALLOT_MAJORITY)
@@ -259,7 +256,7 @@ int ballot_broadcast(const void *send, void *recv, size_t count,
     }
     call.root = (uint32_t)root;
     call.send = call.root == comm->rank ? send : recv;
-    rc = check_call(comm, "broadcast", call.send, recv, count, type);
+    rc = request_check(comm, "broadcast", call.send, recv, count, type);
     if (rc < 0)
         return rc;
     call.count = type == BALLOT_SIGNS ? (count + 63) / 64 * 8
@@ -287,13 +284,13 @@ static int fused_step(struct ballot_comm *comm, const char *name,
 {
     struct ballot_request *r;
 
-    if (check_call(comm, name, call.send, call.recv, count, BALLOT_FLOAT32) <
+    if (request_check(comm, name, call.send, call.recv, count, BALLOT_FLOAT32) <
             0 ||
-        check_call(comm, name, call.state, call.state, count, BALLOT_FLOAT32) <
-            0 ||
-        check_reserve(comm, name, count) < 0)
+        request_check(comm, name, call.state, call.state, count,
+                      BALLOT_FLOAT32) < 0 ||
+        request_check_reserve(comm, name, count) < 0)
         return -EINVAL;
-    r = take_request(comm);
+    r = request_take(comm);
     if (r == NULL)
         return -EAGAIN;
     r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
@@ -303,7 +300,7 @@ static int fused_step(struct ballot_comm *comm, const char *name,
     call.round = vote_round(comm, count, BALLOT_FLOAT32, unit);
     call.context = r;
     r->call = call;
-    return submit(r, request);
+    return request_submit(r, request);
 }
 
 int ballot_signum_step(float *parameters, float *momentum,

@@ -8,6 +8,7 @@
 
 #include "../transport/memory.h"
 #include "ahead.h"
+#include "inquest.h"
 #include "lanes.h"
 
 struct serve {
@@ -151,7 +152,7 @@ void serve_arrived(struct serve *serve, uint64_t now_ns,
     serve->slots[(size_t)event->peer * t->window + slot] = event->memory;
     verdict = tally_arrived(serve->tally, now_ns, event->peer, slot, &header,
                             event->bytes);
-    if (verdict == TALLY_TAKEN && serve->ahead != NULL)
+    if (verdict == TALLY_TAKEN && serve->ahead != NULL && header.call.rows == 0)
         ahead_taken(serve->ahead, event->peer, slot, &header);
     if (verdict == TALLY_LATE)
         serve->counts.votes_late++;
@@ -300,6 +301,42 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
     s->counts.voters = vote.voters;
 }
 
+/*
+ * One chunk of a call with rows: tasks vote, or there is a question. Each row
+ * of a voter that is counted was checked to be there by its length.
+ */
+static void count_tasks(struct serve *s, const struct tally_command *command)
+{
+    const struct tally_config *t = &s->config.tally;
+    const struct rules *rules = &s->config.rules;
+    const struct call *call = &command->header.call;
+    uint8_t *kept = s->kept + s->kept_bytes * command->kept;
+    size_t plane = plane_bytes(call->coordinates);
+    struct inquest_chunk chunk = {
+        .call = call,
+        .rows = s->signs,
+        .result = (uint64_t *)(void *)kept,
+        .minus = rules->ties == TIES_MINUS,
+    };
+
+    if (rules->ties == TIES_ZERO || rules->ties == TIES_RANDOM)
+        chunk.ties = (uint64_t *)(void *)(kept + plane);
+    for (uint32_t v = 0; v < t->shape.ranks; v++) {
+        const uint8_t *slot = s->slots[(size_t)v * t->window + command->slot];
+
+        s->signs[v] = NULL;
+        if (!mask_has(command->mask, v))
+            continue;
+        s->signs[v] = (const uint64_t *)(const void *)(slot + LINE_BYTES);
+        s->counts.votes_counted++;
+    }
+    inquest_count(s->config.inquest, &chunk);
+    if (rules->ties == TIES_RANDOM)
+        ties_random(chunk.result, chunk.ties, rules->seed, call->round,
+                    (uint64_t)call->chunk * t->shape.coordinates_max,
+                    plane / sizeof(uint64_t));
+}
+
 /* Puts what is staged; signs that come last go where the voter wants them. */
 static int put_result(const struct link *link, uint32_t slot, uint32_t bytes,
                       const struct tally_command *command, uint32_t apart_bytes)
@@ -375,8 +412,15 @@ size_t serve_step(struct serve *serve, uint64_t now_ns)
     while (tally_next(serve->tally, &command)) {
         plane = plane_bytes(command.header.call.coordinates);
         if (command.kind == TALLY_COUNT) {
-            count_chunk(serve, &command);
+            uint32_t rows = command.header.call.rows;
+
+            if (rows != 0)
+                count_tasks(serve, &command);
+            else
+                count_chunk(serve, &command);
             tally_counted(serve->tally, now_ns);
+            if (rows != 0 && rows != ROWS_NONE)
+                plane *= rows;
             return plane * serve->config.tally.shape.ranks;
         }
         if (write_result(serve, &command))

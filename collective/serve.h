@@ -32,12 +32,16 @@ struct serve_ahead {
     uint32_t group;
 };
 
+struct inquest;
+
 struct serve_config {
     struct tally_config tally;
     struct rules rules;
     const struct kernels *kernels;
     struct crew *crew;        /* the caller's, NULL: none */
     const struct link *links; /* [ranks], the caller's */
+    struct inquest *inquest;  /* the caller's, for calls with rows; NULL: the
+                                 shape has none */
     bool dissent;             /* keep the books of serve_dissent() */
     struct serve_ahead ahead;
 };

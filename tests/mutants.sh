@@ -21,9 +21,14 @@ limit_s=150
 flags="-std=c11 -D_GNU_SOURCE -ffp-contract=off -O1 -g -w -I. -Iinclude
     -fsanitize=undefined -fno-sanitize-recover=all"
 mutable="aggregate/caster.c aggregate/tally.c aggregate/decide.c
-    collective/serve.c collective/ahead.c collective/majority.c"
+    collective/serve.c collective/ahead.c collective/majority.c
+    collective/packing.c collective/inquest.c"
 sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
-    aggregate/feedback.c collective/crew.c collective/crew_kernels.c
+    aggregate/feedback.c collective/evidence.c
+    aspis/agreement.c aspis/assignment.c aspis/cover.c aspis/designs.c
+    aspis/field.c aspis/resolve.c aspis/verdict.c aspis/verifier.c
+    aspis/verifier_chunk.c aspis/verifier_judge.c
+    collective/crew.c collective/crew_kernels.c
     transport/memory.c transport/memory_node.c
     transport/sim.c transport/sim_network.c"
 export root work cc flags seeds more limit_s

@@ -1,2 +1,2 @@
 # collective/majority.c
-s/if (v->live || (call->kind/if ((call->kind/
+s/if (v->live || (packing_fused/if ((packing_fused/

@@ -1,2 +1,2 @@
-# collective/majority.c
-s/state = v->call.state + put->first;/state = v->call.state;/
+# collective/packing.c
+s/call->state + put->first/call->state/

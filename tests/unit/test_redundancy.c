@@ -99,8 +99,11 @@ static void what_a_design_cannot_have_is_refused(void **state)
     bad.dissent = 1;
     refuse(bad, 7, "dissent = 0");
     bad = good;
-    bad.liars = 7;
-    refuse(bad, 7, "less liars than ranks");
+    bad.liars = 4;
+    refuse(bad, 7, "less liars than half of the ranks");
+    bad = good;
+    bad.replicas = 1;
+    refuse(bad, 7, "2 replicas");
     refuse(good, 257, "256 ranks at most");
     bad = good;
     bad.replicas = 17;
