@@ -54,6 +54,7 @@ alone direct           10 python3 -B "$whole/test_direct.py" "$build" verbs
 alone death            20 python3 -B "$whole/test_death.py" "$build" verbs \
     majority sum
 alone quorum           20 python3 -B "$whole/test_quorum.py" "$build" verbs
+alone aspis            60 python3 -B "$whole/test_aspis.py" "$build" verbs few
 
 byzantine=(python3 -B "$here/test_byzantine.py" "$build" verbs)
 alone byzantine_writes 60 "${byzantine[@]}" wrong-key out-of-bounds \

@@ -144,7 +144,8 @@ static const struct {
     {"id", by_id},          {"values", values},
     {"sums", sums},         {"signum", signum},
     {"feedback", feedback}, {"dissent", dissent},
-    {"serve", serve},
+    {"serve", serve},       {"aspis", aspis},
+    {"designs", designs},
 };
 
 int main(int count, char **words)

@@ -56,5 +56,7 @@ int dissent(void); /* what this rank has counted of it */
 int sums(void);
 int signum(void);
 int feedback(void);
+int aspis(void);   /* redundant rounds, with liars, and what is reported */
+int designs(void); /* what a design refuses */
 
 #endif

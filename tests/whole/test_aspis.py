@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""test_aspis.py - redundant rounds with liars: every rank counts each result
+anew, finds the verdict by going through all sets of workers, and holds both
+against what ballot gave. All ranks have the same.
+
+    test_aspis.py BUILD TRANSPORT [few]
+"""
+
+import sys
+
+from whole import EINVAL, Job, Server, check, done, sanitized
+
+SUBSETS, STS, REPETITION = 1, 2, 4
+PROOF, PAPER = 0, 1
+(INDEPENDENT, FIXED, MAJORITY, TAKE_OVER, SCAPEGOAT, FRAMING, MATCHING,
+ PROMISE_BROKEN, SILENT_GROUP) = range(9)
+SILENT = 8
+ATTACKS = [attack for attack in range(10) if attack != SILENT]
+few = sanitized or "few" in sys.argv
+QUORUM = {"QUORUM": 4, "GRACE_MS": 10000}
+
+
+def run(ranks, want=None, gone=(), settings=None, **options):
+    """`want` holds of the last step; the ranks in
+    `gone` are not there any more at the end."""
+    arguments = [f"{k}={v}" for k, v in options.items()]
+    name = " ".join([f"{ranks} ranks", *arguments])
+    with Job(ranks, "aspis", *arguments, **(settings or {})) as job:
+        table = {r.rank: r.all_lines("step") for r in job.ranks}
+        steps = table[min(set(table) - set(gone))]
+        texts = [line.text for line in steps]
+        wrong = [line.text for r in job.ranks for line in r.lines
+                 if line.word != "step" or line["wrong"] != "0" or
+                 line["unlike"] != "0"]
+        check(f"{name}: results and reports are the jury's",
+              len(steps) == options.get("steps", 3) and not wrong,
+              wrong[:6] or [r.stderr()[-500:] for r in job.ranks])
+        check(f"{name}: all ranks have the same",
+              all([line.text for line in lines] == texts
+                  for rank, lines in table.items() if rank not in gone))
+        if want and steps:
+            check(f"{name}: {want}",
+                  all(steps[-1][k] == str(v) for k, v in want.items()),
+                  steps[-1].text)
+        job.finish(name)
+
+
+def refuse(name, design, ranks, texts):
+    with Job(ranks, "designs", f"design={design}") as job:
+        lines = job.ranks[0].all_lines("refused")
+        for what, text in texts.items():
+            check(f"{name}: {what} is refused",
+                  any(line["what"] == what and line.number("rc") == EINVAL and
+                      text in line["text"] for line in lines),
+                  [line.text for line in lines])
+        job.finish(name)
+
+
+# ---- Whatever they say, liars are found and change nothing ------------------
+
+for attack in ATTACKS:
+    run(7, {"framed": 0, "caught": 3, "distorted": 0}, liars=3, attack=attack,
+        votes=1 + attack % 3, tie=attack % 4, evidence=attack % 2,
+        seed=attack, design=SUBSETS, steps=2)
+run(7, {"framed": 0, "caught": 3}, liars=3, design=STS, votes=3, steps=5)
+
+# ---- Wherever they lie, no honest rank is framed while the promise holds ----
+
+for scheme in range(PROMISE_BROKEN):
+    run(7, {"framed": 0}, liars=3, scheme=scheme, design=SUBSETS, steps=2,
+        tie=scheme % 4, evidence=scheme % 2, seed=scheme + 5)
+run(7, {"framed": 0, "caught": 0}, liars=3, scheme=SILENT_GROUP, design=SUBSETS,
+    steps=2)
+# More than was promised: three colluders among seven, of which one may lie.
+run(7, {"framed": 0, "caught": 0, "outcome": 2}, liars=3, promise=1, steps=2)
+run(6, {"framed": 0, "caught": 0, "dropped": 0}, design=REPETITION, liars=2,
+    steps=2, scheme=SILENT_GROUP)
+run(7, {"framed": 0, "caught": 3}, liars=3, release=1, steps=4, evidence=1)
+run(7, liars=3, disputes=5, design=SUBSETS, steps=2)
+
+# ---- The printed rule turns on the honest -----------------------------------
+
+run(7, {"framed": 2, "caught": 0}, liars=3, rule=PAPER, scheme=TAKE_OVER,
+    design=SUBSETS, evidence=1)
+run(7, liars=2, rule=PAPER, scheme=INDEPENDENT, design=SUBSETS)
+
+# ---- Who is absent is not suspected -----------------------------------------
+
+run(7, {"framed": 0, "caught": 0}, gone=range(1, 7), settings=QUORUM, liars=2,
+    attack=SILENT)
+run(7, {"framed": 0, "caught": 2, "absent": "10"}, gone=(4, 5),
+    settings=QUORUM, liars=2, dies=0x30, dies_at=1, steps=4, evidence=1)
+run(7, gone=(3,), settings=QUORUM, liars=3, dies=8, dies_at=1, steps=3,
+    design=SUBSETS, votes=2, tie=3)
+
+# ---- A server that is none of them ------------------------------------------
+
+with Server(7) as server:
+    # Rank 0 may lie, and die.
+    run(7, {"framed": 0, "caught": 3}, settings=server.settings(), liars=3,
+        attack=2, votes=2, seed=0, servers=0)
+    run(7, {"framed": 0, "absent": "1"}, gone=(0,),
+        settings={**server.settings(), **QUORUM}, liars=2, dies=1, dies_at=1,
+        servers=0)
+    server.finish("server")
+
+# ---- More ranks than cores --------------------------------------------------
+
+run(15, {"framed": 0, "caught": 7}, liars=7, design=STS,
+    steps=2, votes=2)
+if not few:
+    run(15, {"framed": 0, "caught": 7}, liars=7, steps=2,
+        design=SUBSETS, scheme=MAJORITY, count=1500, chunk=512)
+    for attack in ATTACKS:
+        run(15, {"framed": 0}, liars=5, attack=attack, design=STS, steps=2,
+            count=1100, tie=attack % 4)
+
+# ---- What is out of range ---------------------------------------------------
+
+refuse("no design", 0, 2, {"plan": "no design", "null": "no design",
+                           "list": "no design", "worker": "no design"})
+refuse("subsets", SUBSETS, 4, {"null": "task 1 of 3 is NULL",
+                               "zero": "no zero for ties",
+                               "type": "there is no type 5",
+                               "list": "up to 4096",
+                               "worker": "worker 99 is not one of 4"})
+refuse("sts", STS, 8, {"init": "design: "})
+done()
