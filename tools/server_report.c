@@ -14,7 +14,14 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Text in quotes, with what JSON wants escaped. */
+/* What a peer calls its host may hold anything: a terminal gets none of it. */
+static void print_plain(const char *text)
+{
+    for (; *text != '\0'; text++)
+        putchar(*text >= 0x20 && *text < 0x7f ? *text : '?');
+}
+
+/* Text in quotes, with what JSON wants escaped, and all that is not ASCII. */
 static void print_quoted(const char *text)
 {
     putchar('"');
@@ -23,7 +30,7 @@ static void print_quoted(const char *text)
 
         if (c == '"' || c == '\\')
             printf("\\%c", c);
-        else if (c < 0x20)
+        else if (c < 0x20 || c >= 0x7f)
             printf("\\u%04x", c);
         else
             putchar(c);
@@ -79,7 +86,8 @@ static void print_hosts(uint32_t ranks, const char *hosts, size_t host_bytes)
             last++;
         printf(first == last ? "%s%u" : "%s%u-%u", first > 0 ? ", " : "", first,
                last);
-        printf(" on %s", host);
+        printf(" on ");
+        print_plain(host);
     }
 }
 
@@ -154,7 +162,8 @@ static void print_error(const struct server_report *report, int error,
                         const char *why)
 {
     if (!report->json) {
-        printf(": %s", why);
+        printf(": ");
+        print_plain(why);
         return;
     }
     printf(",\"error\":%d,\"why\":", error);
