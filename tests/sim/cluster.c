@@ -14,11 +14,11 @@ bool cluster_suspects(const struct cluster *cluster, uint32_t rank)
 {
     const struct plan *plan = &cluster->plan;
 
-    if (rank >= plan->ranks)
+    if (rank >= plan->members)
         return false;
     if (!plan_sound(plan, rank) || cluster->members[rank].failed)
         return true;
-    for (uint32_t r = 0; r < plan->ranks; r++)
+    for (uint32_t r = 0; r < plan->members; r++)
         if ((plan->roles[r] == ROLE_CUT || plan->roles[r] == ROLE_LOSSY) &&
             plan->peer[r] == rank)
             return true;
@@ -38,7 +38,7 @@ static void check_answer(struct cluster *cluster, uint32_t server,
     uint64_t now = sim_now(cluster->sim), from = m->arrived_ns[voter][slot];
     uint64_t most = plan->timeout_ns + plan->network.stray_ns + 20 * ms;
 
-    for (uint32_t r = 0; r < plan->ranks; r++)
+    for (uint32_t r = 0; r < plan->members; r++)
         if (plan->roles[r] == ROLE_STOPPED || plan->roles[r] == ROLE_LOSSY ||
             plan->roles[r] == ROLE_LIAR || plan->roles[r] == ROLE_DIFFERS)
             return;
@@ -91,6 +91,7 @@ static void act(struct cluster *cluster, struct member *m)
     const struct plan *plan = &cluster->plan;
 
     m->fault_done = true;
+    cluster->run->fates[FATE_SERVER_LOST] += m->rank >= plan->ranks;
     switch (plan->roles[m->rank]) {
     case ROLE_KILLED:
         m->state = MEMBER_DEAD;
@@ -152,12 +153,14 @@ static void serve_member(struct cluster *cluster, struct member *m)
 static int start(struct cluster *cluster)
 {
     const struct plan *plan = &cluster->plan;
+    uint32_t first = plan->server_first, last = first + plan->servers;
     int rc = 0;
 
-    for (uint32_t r = 0; rc == 0 && r < plan->ranks; r++)
+    for (uint32_t r = 0; rc == 0 && r < plan->members; r++)
         rc = member_open(cluster, r);
-    for (uint32_t a = 0; rc == 0 && a < plan->servers; a++)
-        for (uint32_t b = a; rc == 0 && b < plan->ranks; b++) {
+    for (uint32_t a = first; rc == 0 && a < last; a++)
+        for (uint32_t b = first < plan->ranks ? a : 0;
+             rc == 0 && b < plan->ranks; b++) {
             rc = sim_link(cluster->sim, a, b);
             cluster->members[a].links[b] =
                 (struct link){.transport = &transport_sim,
@@ -168,7 +171,7 @@ static int start(struct cluster *cluster)
                               .endpoint = cluster->members[b].endpoint,
                               .peer = a};
         }
-    for (uint32_t a = 0; rc == 0 && a < plan->servers; a++)
+    for (uint32_t a = first; rc == 0 && a < last; a++)
         for (uint32_t b = 0; b < plan->ranks; b++) {
             struct sim_rates rates = plan->rates;
 
@@ -183,7 +186,7 @@ static int start(struct cluster *cluster)
 
 static bool is_over(const struct cluster *cluster)
 {
-    for (uint32_t r = 0; r < cluster->plan.ranks; r++) {
+    for (uint32_t r = 0; r < cluster->plan.members; r++) {
         const struct member *m = &cluster->members[r];
 
         if (m->state != MEMBER_DEAD && !m->finished)
@@ -202,7 +205,7 @@ static void run_until_over(struct cluster *cluster)
     while (!cluster->run->failed && !is_over(cluster)) {
         uint64_t next = sim_next(cluster->sim);
 
-        for (uint32_t r = 0; r < plan->ranks; r++) {
+        for (uint32_t r = 0; r < plan->members; r++) {
             uint64_t at = member_time(cluster, &cluster->members[r]);
 
             next = at < next ? at : next;
@@ -214,7 +217,7 @@ static void run_until_over(struct cluster *cluster)
         }
         sim_advance(cluster->sim, next);
         cluster->run->now_ns = next;
-        for (uint32_t r = 0; r < plan->ranks && !cluster->run->failed; r++)
+        for (uint32_t r = 0; r < plan->members && !cluster->run->failed; r++)
             serve_member(cluster, &cluster->members[r]);
     }
 }
@@ -224,7 +227,7 @@ static void check_progress(struct cluster *cluster)
 {
     const struct plan *plan = &cluster->plan;
 
-    for (uint32_t r = 0; r < plan->ranks; r++) {
+    for (uint32_t r = 0; r < plan->members; r++) {
         const struct member *m = &cluster->members[r];
         bool sound = plan_sound(plan, r) || plan->roles[r] == ROLE_STOPPED ||
                      plan->roles[r] == ROLE_SLOW;
@@ -259,7 +262,7 @@ static void gather_counts(struct cluster *cluster)
     for (int f = 0; f < SIM_FAULTS; f++)
         cluster->run->fates[FATE_DELAYED + f] +=
             sim_count(cluster->sim, (enum sim_fault)f);
-    for (uint32_t r = 0; r < cluster->plan.servers; r++) {
+    for (uint32_t r = 0; r < cluster->plan.members; r++) {
         struct serve_counts counts;
 
         if (cluster->members[r].serve == NULL)
@@ -278,9 +281,10 @@ uint32_t cluster_live(struct run *run, uint32_t life, uint32_t rounds_max)
     run->life = life;
     run->now_ns = 0;
     plan_draw(&cluster.plan, run->seed, life, rounds_max);
+    run->fates[FATE_SERVER_APART] += cluster.plan.server_first > 0;
     if (run->verbose)
         plan_print(&cluster.plan, stdout);
-    for (uint32_t r = 0; r < cluster.plan.ranks; r++)
+    for (uint32_t r = 0; r < cluster.plan.members; r++)
         memset(&cluster.members[r], 0, sizeof(cluster.members[r]));
     if (sim_open(&cluster.sim, &cluster.plan.network) != 0 ||
         oracle_open(&cluster.oracle, &cluster.plan, cluster.sim, run) != 0 ||
@@ -295,7 +299,7 @@ uint32_t cluster_live(struct run *run, uint32_t life, uint32_t rounds_max)
     }
     if (run->failed && !run->verbose)
         plan_print(&cluster.plan, stderr);
-    for (uint32_t r = 0; r < cluster.plan.ranks; r++)
+    for (uint32_t r = 0; r < cluster.plan.members; r++)
         member_close(&cluster.members[r]);
     oracle_close(&cluster.oracle);
     sim_close(cluster.sim);

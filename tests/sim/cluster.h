@@ -10,7 +10,7 @@ struct cluster {
     struct run *run;
     struct sim *sim;
     struct oracle oracle;
-    struct member members[PLAN_RANKS_MAX];
+    struct member members[PLAN_MEMBERS_MAX];
 };
 
 /* Lives one life; returns how many rounds it had. */

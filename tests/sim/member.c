@@ -10,10 +10,11 @@
 
 #include "cluster.h"
 #include "collective/lanes.h"
+#include "ends.h"
 
 enum { EVENTS_MAX = 8 };
 
-static const uint64_t us = 1000, slack_ns = 20000000;
+static const uint64_t us = 1000;
 
 /* ---- Life ---------------------------------------------------------------- */
 
@@ -21,7 +22,7 @@ static struct tally_config tally_config(const struct plan *plan, uint32_t rank)
 {
     return (struct tally_config){
         .shape = plan_shape(plan),
-        .server = rank,
+        .server = rank - plan->server_first,
         .servers = plan->servers,
         .window = plan->window,
         .kept = plan->kept,
@@ -53,7 +54,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
     struct shape shape = plan_shape(plan);
     const struct endpoint_config endpoint = {
         .rank = rank,
-        .ranks = plan->ranks,
+        .ranks = plan->members,
         .slots = lanes_slots(plan->window),
         .slot_bytes = slot_bytes_for(&shape),
         .context = cluster->sim,
@@ -68,7 +69,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
     const struct majority_config majority = {
         .caster = caster_config(plan, rank),
         .kernels = cluster->oracle.real,
-        .links = m->links,
+        .links = m->links + plan->server_first,
         .local_ranks = 1,
         .fused_max = PLAN_COUNT_MAX,
     };
@@ -76,9 +77,13 @@ int member_open(struct cluster *cluster, uint32_t rank)
 
     *m = (struct member){.rank = rank, .fault_ns = UINT64_MAX};
     rc = transport_sim.open(&m->endpoint, &endpoint);
-    if (rc == 0 && rank < plan->servers)
+    if (rc == 0 && plan_serves(plan, rank))
         rc = serve_open(&m->serve, &serve);
-    if (rc == 0)
+    /* Who does not vote has no program, and is there for the others. */
+    m->finished = rank >= plan->ranks;
+    if (m->finished && !plan_sound(plan, rank))
+        m->fault_ns = sim_below(cluster->sim, 5000 * us);
+    if (rc == 0 && !m->finished)
         rc = majority_open(&m->majority, &majority);
     return rc;
 }
@@ -187,12 +192,13 @@ static void note_begun(struct cluster *cluster, struct member *m,
 static void call_next(struct cluster *cluster, struct member *m)
 {
     struct open_call *open = NULL;
-    uint64_t round = majority_round(m->majority);
+    uint64_t round;
     int rc;
 
     if (m->failed || m->finished || m->under_way >= cluster->plan.depth ||
         sim_now(cluster->sim) < m->think_ns)
         return;
+    round = majority_round(m->majority);
     if (round != m->round)
         cluster->run->fates[FATE_JUMPED]++;
     m->round = round;
@@ -227,7 +233,8 @@ static void fail_member(struct cluster *cluster, struct member *m)
 {
     run_trace(cluster->run, "failed", m->rank, 0, 0, 0);
     m->failed = m->finished = true;
-    majority_abandon(m->majority);
+    if (m->majority != NULL)
+        majority_abandon(m->majority);
     for (int i = 0; i < ROUNDS_MAX; i++)
         if (m->calls[i].used)
             free_call(m, &m->calls[i]);
@@ -235,128 +242,12 @@ static void fail_member(struct cluster *cluster, struct member *m)
 
 /* ---- Ends ---------------------------------------------------------------- */
 
-/* Whether ranks may number their puts differently: no quorum said which of two
- * calls was right. */
-static bool numbers_differ(const struct plan *plan)
-{
-    bool differ = false;
-
-    for (uint32_t r = 0; r < plan->ranks; r++)
-        differ = differ || plan->roles[r] == ROLE_DIFFERS;
-    return differ && plan->quorum != 0 && !plan_survivable(plan);
-}
-
-/*
- * Whether who is missing at a deadline is faulty, without exception. Who delays
- * a round but comes in before its deadline leaves too little time for the
- * others.
- */
-static bool names_exactly(const struct plan *plan)
-{
-    bool exactly = plan->servers == 1 && plan->quorum == 0;
-
-    for (uint32_t r = 0; r < plan->ranks; r++)
-        exactly = exactly && plan->roles[r] != ROLE_LIAR &&
-                  plan->roles[r] != ROLE_SLOW && plan->roles[r] != ROLE_STOPPED;
-    return exactly;
-}
-
-static bool blames_right(const struct cluster *cluster,
-                         const struct majority_end *end)
-{
-    const struct plan *plan = &cluster->plan;
-    bool any = false, right = false;
-
-    if (end->status == STATUS_DEAD)
-        return end->rank < plan->ranks && cluster_suspects(cluster, end->rank);
-    if (end->status == STATUS_DIFFERS)
-        return (cluster_suspects(cluster, end->difference.rank[0]) ||
-                cluster_suspects(cluster, end->difference.rank[1])) &&
-               memcmp(&end->difference.call[0], &end->difference.call[1],
-                      sizeof(struct call)) != 0;
-    if (end->status == STATUS_GONE)
-        return plan->quorum != 0 || plan->faulty > 0;
-    for (uint32_t r = 0; r < plan->ranks; r++) {
-        bool missing = end->timed_out ? mask_has(&end->missing, r)
-                                      : !mask_has(&end->every, r);
-
-        any = any || missing;
-        right = right || (missing && cluster_suspects(cluster, r));
-        if (missing && names_exactly(plan) && !cluster_suspects(cluster, r))
-            return false;
-    }
-    /* A rank that is behind is missing too, be it by a quorum that went on
-     * without it or by a silent server that it waits for. */
-    return right || numbers_differ(plan) ||
-           (any && !end->timed_out && plan->quorum != 0) ||
-           (any && plan->faulty > 0 && plan->quorum == 0 &&
-            !names_exactly(plan));
-}
-
-/* Whether a rank in this role has all it needs to go on. */
-static bool resumes(enum role role)
-{
-    return role == ROLE_SOUND || role == ROLE_STOPPED || role == ROLE_SLOW;
-}
-
-static void check_failure(struct cluster *cluster, const struct member *m,
-                          const struct open_call *open,
-                          const struct majority_end *end)
-{
-    enum role role = cluster->plan.roles[m->rank];
-
-    /* Who lies is told what it deserves. */
-    if (role == ROLE_LIAR)
-        return;
-    if (!blames_right(cluster, end))
-        run_fail(cluster->run,
-                 "rank %u: round %" PRIu64 " ended with status %d%s and blames "
-                 "no faulty rank (in: %016" PRIx64 ", missing: %016" PRIx64
-                 ", rank %u, differ: %u, %u)",
-                 m->rank, open->round, (int)end->status,
-                 end->timed_out ? ", timed out" : "", end->every.words[0],
-                 end->missing.words[0], end->rank, end->difference.rank[0],
-                 end->difference.rank[1]);
-    if (end->timed_out && plan_survivable(&cluster->plan) && resumes(role))
-        run_fail(cluster->run, "rank %u gave up a server that was there",
-                 m->rank);
-    cluster->oracle.gone |= end->status == STATUS_GONE;
-    cluster->oracle.lost |= resumes(role) && end->status != STATUS_GONE;
-}
-
-static void check_duration(struct cluster *cluster, const struct member *m,
-                           const struct open_call *open)
-{
-    const struct plan *plan = &cluster->plan;
-    uint64_t took = sim_now(cluster->sim) - open->begun_ns;
-    uint32_t rounds = open->begun_with + 1;
-    uint64_t most;
-
-    if (plan->roles[m->rank] == ROLE_LIAR)
-        return;
-    /* Rounds that have failed, or were left, are drained before. */
-    if (plan->quorum != 0 &&
-        (!plan_survivable(plan) || cluster->oracle.disturbed))
-        rounds += ROUNDS_MAX;
-    for (uint32_t r = 0; r < plan->ranks; r++) {
-        if (plan->roles[r] == ROLE_STOPPED)
-            return;
-        /* Each result that does arrive makes a rank wait anew. */
-        if (plan->roles[r] == ROLE_LOSSY)
-            rounds += plan->window;
-    }
-    most = rounds * plan->timeout_ns + plan->margin_ns + slack_ns;
-    if (took > most)
-        run_fail(cluster->run,
-                 "rank %u: round %" PRIu64 " took %.3f ms, at most %.3f",
-                 m->rank, open->round, (double)took / 1e6, (double)most / 1e6);
-}
-
 static void take_ends(struct cluster *cluster, struct member *m)
 {
     struct majority_end end;
 
-    while (!m->failed && majority_ended(m->majority, &end)) {
+    while (!m->failed && m->majority != NULL &&
+           majority_ended(m->majority, &end)) {
         struct open_call *open = end.context;
         enum fate fate =
             end.timed_out ? FATE_TIMED_OUT : FATE_OK + (enum fate)end.status;
@@ -364,13 +255,18 @@ static void take_ends(struct cluster *cluster, struct member *m)
         run_trace(cluster->run, "ends", m->rank, end.round, end.status,
                   end.every.words[0]);
         cluster->run->fates[fate]++;
+        /* Who timed out is a server by its number among these. */
+        if (end.timed_out && cluster->plan.server_first > 0) {
+            end.missing = (struct rank_mask){0};
+            mask_set(&end.missing, cluster->plan.server_first);
+        }
         if (end.status != STATUS_OK) {
             cluster->oracle.disturbed = true;
-            check_failure(cluster, m, open, &end);
+            ends_check_failure(cluster, m, open, &end);
         }
         if (cluster->plan.roles[m->rank] != ROLE_LIAR)
             oracle_ended(&cluster->oracle, m->rank, open, &end);
-        check_duration(cluster, m, open);
+        ends_check_duration(cluster, m, open);
         free_call(m, open);
         if (end.status != STATUS_OK &&
             (cluster->plan.quorum == 0 || end.timed_out))
@@ -388,7 +284,8 @@ static void lose_peer(struct cluster *cluster, struct member *m, uint64_t now,
     if (m->serve != NULL)
         serve_lost(m->serve, now, peer);
     cluster->oracle.disturbed = true;
-    if (m->failed || (cluster->plan.quorum != 0 && peer != 0))
+    if (m->failed ||
+        (cluster->plan.quorum != 0 && !plan_serves(&cluster->plan, peer)))
         return;
     if (!cluster_suspects(cluster, peer) && !cluster_suspects(cluster, m->rank))
         run_fail(cluster->run, "rank %u lost rank %u for no reason", m->rank,
@@ -432,7 +329,10 @@ static void dispatch(struct cluster *cluster, struct member *m, uint64_t now,
     case LANE_RESULT:
         run_trace(cluster->run, "result", m->rank, event->peer, index,
                   event->bytes);
-        majority_arrived(m->majority, event->peer, event, index);
+        if (m->majority != NULL)
+            majority_arrived(m->majority,
+                             event->peer - cluster->plan.server_first, event,
+                             index);
         break;
     default: break;
     }
@@ -454,7 +354,8 @@ static bool tick(struct member *m, uint64_t now)
         serve_tick(m->serve, now);
         passed = true;
     }
-    if (!m->failed && now >= majority_deadline(m->majority)) {
+    if (!m->failed && m->majority != NULL &&
+        now >= majority_deadline(m->majority)) {
         majority_tick(m->majority, now);
         passed = true;
     }
@@ -475,7 +376,7 @@ void member_step(struct cluster *cluster, struct member *member)
     oracle_watch(&cluster->oracle, member->rank, member->links);
     if (member->serve != NULL && serve_step(member->serve, now))
         moved = true;
-    else if (!member->failed)
+    else if (!member->failed && member->majority != NULL)
         moved |= majority_step(member->majority, now);
     take_ends(cluster, member);
     member->busy_ns = now + 200 + sim_below(cluster->sim, 3 * us);
@@ -493,7 +394,7 @@ void member_step(struct cluster *cluster, struct member *member)
     if (member->serve != NULL)
         member->wake_ns =
             earlier(member->wake_ns, serve_deadline(member->serve));
-    if (!member->failed)
+    if (!member->failed && member->majority != NULL)
         member->wake_ns =
             earlier(member->wake_ns, majority_deadline(member->majority));
 }

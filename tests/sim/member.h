@@ -12,9 +12,9 @@ struct member {
     uint32_t rank;
     enum { MEMBER_RUNS, MEMBER_STOPPED, MEMBER_DEAD } state;
     struct endpoint *endpoint;
-    struct link links[PLAN_RANKS_MAX];
-    struct serve *serve; /* NULL: not a server */
-    struct majority *majority;
+    struct link links[PLAN_MEMBERS_MAX];
+    struct serve *serve;       /* NULL: not a server */
+    struct majority *majority; /* NULL: a server that does not vote */
 
     /* The program. */
     struct open_call calls[ROUNDS_MAX]; /* by round */

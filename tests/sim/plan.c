@@ -54,6 +54,9 @@ static void draw_placement(struct plan *p, struct draws *draws)
 {
     p->ranks = draw_ranks(draws);
     p->servers = p->ranks > 16 || !once_in(draws, 3) ? 1 : p->ranks;
+    p->members = p->ranks;
+    if (p->servers == 1 && p->ranks < PLAN_RANKS_MAX && once_in(draws, 3))
+        p->server_first = p->members++;
     if (p->servers == 1 && p->ranks > 1 && !once_in(draws, 4))
         p->quorum = between(draws, p->ranks / 2 + 1, p->ranks);
     p->window = between(draws, 1, 8);
@@ -83,7 +86,7 @@ static void draw_network(struct plan *p, struct draws *draws)
     p->margin_ns = p->timeout_ns / 2;
     p->network = (struct sim_config){
         .seed = below(draws, UINT64_MAX),
-        .ranks = p->ranks,
+        .ranks = p->members,
         .delay_min_ns = 2 * us,
         .delay_max_ns = between(draws, 3, 60) * us,
         .stray_ns = between(draws, 20, 2000) * us,
@@ -103,11 +106,13 @@ static void spoil(struct plan *p, struct draws *draws, uint32_t rank)
     static const uint32_t stops_ms[] = {5, 40, 200, 700};
     uint32_t liars = 0;
 
-    /* Rank 0 counts: with a quorum it is the one that is trusted. */
-    if (rank == 0 && p->quorum != 0 && !once_in(draws, 6))
+    bool serves = p->servers == 1 && rank == p->server_first;
+
+    /* Who alone counts is, with a quorum, the one that is trusted. */
+    if (serves && p->quorum != 0 && !once_in(draws, 6))
         return;
-    if (rank == 0 && p->servers == 1 && role == ROLE_LIAR)
-        role = ROLE_KILLED;
+    if (serves && (role == ROLE_LIAR || rank >= p->ranks))
+        role = between(draws, 0, 1) ? ROLE_KILLED : ROLE_FROZEN;
     /* Of those that decide at least one is honest. */
     for (uint32_t r = 0; r < p->ranks; r++)
         liars += p->roles[r] == ROLE_LIAR;
@@ -120,8 +125,9 @@ static void spoil(struct plan *p, struct draws *draws, uint32_t rank)
     p->fault_round[rank] = between(draws, 0, p->rounds - 1);
     p->stop_ns[rank] =
         (uint64_t)between(draws, 1, stops_ms[below(draws, 4)]) * ms;
-    p->peer[rank] = p->servers == 1 ? 0 : between(draws, 0, p->ranks - 1);
-    if (p->servers == 1 && rank == 0)
+    p->peer[rank] =
+        p->servers == 1 ? p->server_first : between(draws, 0, p->ranks - 1);
+    if (serves)
         p->peer[rank] = between(draws, 0, p->ranks - 1);
     if (p->peer[rank] == rank)
         p->peer[rank] = (rank + 1) % p->ranks;
@@ -145,7 +151,9 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
     if (plan->ranks > 1 && !once_in(&draws, 3))
         spoiled = between(&draws, 0, room) + once_in(&draws, 8);
     for (; spoiled > 0; spoiled--)
-        spoil(plan, &draws, between(&draws, 0, plan->ranks - 1));
+        spoil(plan, &draws,
+              once_in(&draws, 6) ? plan->server_first
+                                 : between(&draws, 0, plan->members - 1));
     /* Who is sound votes where somebody lies, so that the oracle can tell. */
     for (uint32_t r = 0; r < plan->ranks; r++)
         if (plan->roles[r] == ROLE_LIAR)
@@ -171,7 +179,7 @@ bool plan_sound(const struct plan *plan, uint32_t rank)
 
 bool plan_survivable(const struct plan *plan)
 {
-    return plan->quorum != 0 && plan_sound(plan, 0) &&
+    return plan->quorum != 0 && plan_sound(plan, plan->server_first) &&
            plan->faulty <= plan->ranks - plan->quorum;
 }
 
@@ -182,12 +190,14 @@ void plan_print(const struct plan *plan, FILE *out)
                                              "slow",    "differs", "liar"};
 
     fprintf(out,
-            "%u ranks, %u servers, quorum %u, window %u, kept %u, %u rounds, "
+            "%u ranks, %u servers from %u on, quorum %u, window %u, kept %u, "
+            "%u rounds, "
             "%u under way; timeout %.0f ms, grace %.0f, margin %.0f\n",
-            plan->ranks, plan->servers, plan->quorum, plan->window, plan->kept,
-            plan->rounds, plan->depth, (double)plan->timeout_ns / 1e6,
-            (double)plan->grace_ns / 1e6, (double)plan->margin_ns / 1e6);
-    for (uint32_t r = 0; r < plan->ranks; r++)
+            plan->ranks, plan->servers, plan->server_first, plan->quorum,
+            plan->window, plan->kept, plan->rounds, plan->depth,
+            (double)plan->timeout_ns / 1e6, (double)plan->grace_ns / 1e6,
+            (double)plan->margin_ns / 1e6);
+    for (uint32_t r = 0; r < plan->members; r++)
         if (!plan_sound(plan, r))
             fprintf(out, "rank %u: %s from round %u (%.0f ms, peer %u)\n", r,
                     roles[plan->roles[r]], plan->fault_round[r],

@@ -19,7 +19,8 @@
 
 enum {
     PLAN_RANKS_MAX = 80,
-    PLAN_COUNT_MAX = 4096, /* coordinates of a call */
+    PLAN_MEMBERS_MAX = PLAN_RANKS_MAX + 1, /* with a server of its own */
+    PLAN_COUNT_MAX = 4096,                 /* coordinates of a call */
     PLAN_WORDS_MAX = PLAN_COUNT_MAX / 64,
     PLAN_CHUNKS_MAX = PLAN_COUNT_MAX / 512,
     PLAN_EPOCH = 7,
@@ -41,7 +42,10 @@ enum role {
 
 struct plan {
     uint64_t seed;
-    uint32_t ranks, servers, quorum, window, kept;
+    /* Members are the ranks and, behind them, a server that does not vote. */
+    uint32_t ranks, members;
+    uint32_t server_first, servers; /* who counts */
+    uint32_t quorum, window, kept;
     uint32_t coordinates_max; /* of a chunk */
     uint32_t rounds;
     uint32_t depth; /* rounds that a rank has under way at most */
@@ -53,11 +57,11 @@ struct plan {
     uint64_t timeout_ns, grace_ns, margin_ns;
     struct sim_config network;
     struct sim_rates rates; /* of sound links */
-    enum role roles[PLAN_RANKS_MAX];
-    uint32_t faulty; /* ranks that are not sound */
-    uint32_t fault_round[PLAN_RANKS_MAX];
-    uint64_t stop_ns[PLAN_RANKS_MAX]; /* STOPPED, SLOW: how long */
-    uint32_t peer[PLAN_RANKS_MAX];    /* CUT, LOSSY: the other end */
+    enum role roles[PLAN_MEMBERS_MAX];
+    uint32_t faulty; /* members that are not sound */
+    uint32_t fault_round[PLAN_MEMBERS_MAX];
+    uint64_t stop_ns[PLAN_MEMBERS_MAX]; /* STOPPED, SLOW: how long */
+    uint32_t peer[PLAN_MEMBERS_MAX];    /* CUT, LOSSY: the other end */
 };
 
 /* Draws the life number `life` of a seed, of at most `rounds_max` rounds. */
@@ -65,6 +69,11 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
                uint32_t rounds_max);
 
 struct shape plan_shape(const struct plan *plan);
+
+static inline bool plan_serves(const struct plan *plan, uint32_t member)
+{
+    return member - plan->server_first < plan->servers;
+}
 
 enum call_kind { CALL_REDUCE = 1, CALL_FUSED, CALL_ENTRY };
 

@@ -55,6 +55,8 @@ static const char *const names[FATES] = {
     [FATE_JUMPED] = "rank went on at a later round",
     [FATE_LATE_RESULT] = "result kept for a late vote",
     [FATE_MINORITY_MISSING] = "chunk counted without some",
+    [FATE_SERVER_APART] = "server without a vote",
+    [FATE_SERVER_LOST] = "server without a vote stops",
 };
 
 const char *fate_name(enum fate fate)

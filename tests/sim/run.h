@@ -57,6 +57,8 @@ enum fate {
     FATE_JUMPED,
     FATE_LATE_RESULT,
     FATE_MINORITY_MISSING,
+    FATE_SERVER_APART, /* lives whose server does not vote, */
+    FATE_SERVER_LOST,  /* and where that one stops */
     FATES,
 };
 
