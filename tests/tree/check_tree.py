@@ -36,6 +36,7 @@ MAY_INCLUDE = {
 # A folder within one of those that may include more than the rest of it.
 MAY_INCLUDE_BELOW = {
     "tools/doctor": ["collective", "aggregate", "transport"],
+    "tools/aspis": ["aspis", "aggregate"],
 }
 
 SKIPPED_FOLDER = re.compile(r"(\.git|__pycache__|build(-.*)?)$")

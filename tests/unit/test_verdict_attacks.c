@@ -12,18 +12,14 @@
 
 #include <cmocka.h>
 
-#include "aspis/agreement.h"
-#include "aspis/resolve.h"
 #include "disputes.h"
-#include "guarded.h"
+#include "tools/aspis/trial.h"
 
 enum {
     REPLICAS = 3,
     WORKERS_FEW = 7,
     WORKERS_MANY = 15,
-    TASKS_MAX = 455,
-    TRUTH = 0,
-    LIE = 1, /* the same from all liars that collude */
+    COORDINATES = 64, /* of a task */
 };
 
 /*
@@ -36,20 +32,6 @@ struct attack {
     uint32_t loud;    /* of the liars */
     uint32_t victims; /* of the honest */
     bool alone;       /* each liar has a lie of its own */
-};
-
-struct task {
-    uint8_t workers[REPLICAS];
-    uint32_t values[REPLICAS];
-};
-
-static struct task tasks[TASKS_MAX];
-static uint32_t task_count;
-
-/* What became of the tasks. */
-struct outcome {
-    uint32_t corrupted;
-    uint32_t dropped;
 };
 
 static uint32_t bits_of(const struct worker_set *set)
@@ -72,131 +54,72 @@ static uint32_t binomial_3(uint32_t n)
     return n * (n - 1) * (n - 2) / 6;
 }
 
-static void assign(uint32_t workers)
+/* One round under the attack, and what both rules make of it. */
+struct round {
+    struct verdict paper, proof;
+    struct trial_outcome by_paper, by_proof;
+};
+
+static struct ballot_cast cast_of(uint32_t workers, const struct attack *attack)
 {
-    task_count = 0;
-    for (uint8_t a = 0; a < workers; a++)
-        for (uint8_t b = (uint8_t)(a + 1); b < workers; b++)
-            for (uint8_t c = (uint8_t)(b + 1); c < workers; c++)
-                tasks[task_count++] = (struct task){.workers = {a, b, c}};
+    return (struct ballot_cast){
+        .scheme =
+            attack->alone ? BALLOT_SCHEME_INDEPENDENT : BALLOT_SCHEME_FIXED,
+        .workers = workers,
+        .liars = {attack->liars},
+        .loud = {attack->loud},
+        .victims = {attack->victims},
+        .rate = 1.0f,
+    };
 }
 
-static void lie(const struct attack *attack)
+static struct trial_outcome play(uint32_t workers, const struct attack *attack,
+                                 enum trial_rule rule)
 {
-    for (uint32_t t = 0; t < task_count; t++) {
-        struct task *task = &tasks[t];
-        uint32_t members = 0;
-        bool quiet;
+    const struct trial_config config = {
+        .assignment = {.design = DESIGN_SUBSETS,
+                       .workers = workers,
+                       .replication = REPLICAS},
+        /* Noise differs from liar to liar, and inverted signs do not. */
+        .attack = attack->alone ? BALLOT_ATTACK_RANDOM : BALLOT_ATTACK_REVERSED,
+        .rule = rule,
+        .promise = count_of(attack->liars),
+        .coordinates = COORDINATES,
+    };
+    const struct ballot_cast cast = cast_of(workers, attack);
+    char why[ASSIGNMENT_WHY_BYTES];
+    struct trial_outcome outcome;
+    struct trial *trial;
 
-        for (uint32_t i = 0; i < REPLICAS; i++)
-            members |= 1u << task->workers[i];
-        quiet = (members & ~attack->liars & ~attack->victims) != 0;
-        for (uint32_t i = 0; i < REPLICAS; i++) {
-            const uint32_t worker = task->workers[i];
-            const bool lies = (attack->liars >> worker & 1) &&
-                              (!quiet || (attack->loud >> worker & 1));
-
-            task->values[i] = !lies           ? TRUTH
-                              : attack->alone ? LIE + 1 + worker
-                                              : LIE;
-        }
-    }
-}
-
-static struct agreement *compare(uint32_t workers)
-{
-    const struct agreement_config config = {
-        .workers = workers, .tasks = task_count, .replicas = REPLICAS};
-    struct agreement *agreement;
-
-    assert_int_equal(agreement_open(&agreement, &config), 0);
-    for (uint32_t t = 0; t < task_count; t++) {
-        const uint32_t *v = tasks[t].values;
-        const uint64_t distances[] = {v[0] != v[1], v[0] != v[2], v[1] != v[2]};
-
-        agreement_add(agreement, t, tasks[t].workers, 7, distances);
-    }
-    return agreement;
-}
-
-/* The value that more than half of the replicas have, or -1. */
-static int64_t value_of_two(const struct task *task)
-{
-    const uint32_t *v = task->values;
-
-    if (v[0] == v[1] || v[0] == v[2])
-        return v[0];
-    return v[1] == v[2] ? (int64_t)v[1] : -1;
-}
-
-static void tell(struct outcome *outcome, const struct task *task,
-                 const struct choice *choice)
-{
-    int64_t value = -1;
-
-    if (choice->kind == CHOICE_REPLICA)
-        value = task->values[choice->replica];
-    if (choice->kind == CHOICE_MAJORITY)
-        value = value_of_two(task);
-    outcome->dropped += value == -1;
-    outcome->corrupted += value > TRUTH;
-}
-
-static struct outcome resolve(const struct graph *graph,
-                              const struct verdict *verdict, bool proof)
-{
-    const bool open = resolve_is_open(verdict, graph);
-    struct outcome outcome = {0};
-
-    for (uint32_t t = 0; t < task_count; t++) {
-        const uint32_t *v = tasks[t].values;
-        const uint64_t distances[] = {v[0] != v[1], v[0] != v[2], v[1] != v[2]};
-        const struct replicas replicas = {
-            .workers = tasks[t].workers,
-            .count = REPLICAS,
-            .present = below(REPLICAS),
-            .distances = distances,
-        };
-        const struct choice choice =
-            proof ? resolve_proof(verdict, open, &replicas)
-                  : resolve_paper(verdict, &replicas);
-
-        tell(&outcome, &tasks[t], &choice);
-    }
+    assert_int_equal(trial_open(&trial, &config, why), 0);
+    trial_play(trial, &cast, 0, &outcome);
+    trial_close(trial);
     return outcome;
 }
 
-/* One round under the attack, and what both rules make of it. */
-struct trial {
-    struct graph graph;
-    struct verdict paper, proof;
-    struct outcome by_paper, by_proof;
-};
-
-static void attempt(struct trial *trial, uint32_t workers,
-                    const struct attack *attack)
+/* What holds whatever they do. */
+static struct trial_outcome prove(uint32_t workers, const struct attack *attack)
 {
-    const struct worker_set all = workers_below(workers);
-    const uint32_t liars = count_of(attack->liars);
-    struct agreement *agreement;
+    const struct trial_outcome outcome = play(workers, attack, TRIAL_PROOF);
 
-    assign(workers);
-    lie(attack);
-    agreement = compare(workers);
-    trial->graph = *agreement_graph(agreement);
-    agreement_close(agreement);
-    verdict_paper(&trial->paper, &trial->graph, &all, VERDICT_NODES);
-    verdict_proof(&trial->proof, &trial->graph, liars, VERDICT_NODES);
-    trial->by_paper = resolve(&trial->graph, &trial->paper, false);
-    trial->by_proof = resolve(&trial->graph, &trial->proof, true);
-    /* What holds whatever they do. */
-    assert_int_equal(trial->proof.outcome, VERDICT_REACHED);
-    assert_int_equal(bits_of(&trial->proof.byzantine) & ~attack->liars, 0);
-    assert_int_equal(bits_of(&trial->proof.honest) & attack->liars, 0);
-    assert_true(trial->by_proof.corrupted <= binomial_3(2 * liars) / 2);
+    assert_int_equal(outcome.verdict.outcome, VERDICT_REACHED);
+    assert_int_equal(bits_of(&outcome.verdict.byzantine) & ~attack->liars, 0);
+    assert_int_equal(bits_of(&outcome.verdict.honest) & attack->liars, 0);
+    assert_true(outcome.corrupted <=
+                binomial_3(2 * count_of(attack->liars)) / 2);
+    return outcome;
 }
 
-static void expect(const struct outcome *outcome, uint32_t corrupted,
+static void attempt(struct round *round, uint32_t workers,
+                    const struct attack *attack)
+{
+    round->by_paper = play(workers, attack, TRIAL_PAPER);
+    round->by_proof = prove(workers, attack);
+    round->paper = round->by_paper.verdict;
+    round->proof = round->by_proof.verdict;
+}
+
+static void expect(const struct trial_outcome *outcome, uint32_t corrupted,
                    uint32_t dropped)
 {
     assert_int_equal(outcome->corrupted, corrupted);
@@ -215,11 +138,10 @@ static void test_no_attack_convicts_an_honest_worker(void **state)
 
             for (uint32_t victims = honest;; victims = (victims - 1) & honest) {
                 struct attack attack = {liars, loud, victims, false};
-                struct trial trial;
 
-                attempt(&trial, WORKERS_FEW, &attack);
+                prove(WORKERS_FEW, &attack);
                 attack.alone = true;
-                attempt(&trial, WORKERS_FEW, &attack);
+                prove(WORKERS_FEW, &attack);
                 if (victims == 0)
                     break;
             }
@@ -270,15 +192,15 @@ static void test_liars_that_lie_always_are_convicted(void **state)
     (void)state;
     for (uint32_t liars = 1; liars <= 7; liars++) {
         const struct attack attack = {below(liars), below(liars), 0, true};
-        struct trial trial;
+        struct round round;
 
-        attempt(&trial, WORKERS_MANY, &attack);
-        assert_int_equal(bits_of(&trial.proof.byzantine), attack.liars);
-        assert_int_equal(bits_of(&trial.proof.honest),
+        attempt(&round, WORKERS_MANY, &attack);
+        assert_int_equal(bits_of(&round.proof.byzantine), attack.liars);
+        assert_int_equal(bits_of(&round.proof.honest),
                          below(WORKERS_MANY) & ~attack.liars);
-        assert_int_equal(bits_of(&trial.paper.byzantine), attack.liars);
-        expect(&trial.by_paper, 0, binomial_3(liars));
-        expect(&trial.by_proof, 0, binomial_3(liars));
+        assert_int_equal(bits_of(&round.paper.byzantine), attack.liars);
+        expect(&round.by_paper, 0, binomial_3(liars));
+        expect(&round.by_proof, 0, binomial_3(liars));
     }
 }
 
@@ -289,15 +211,15 @@ static void test_fixed_disagreement_reaches_the_bound(void **state)
     for (uint32_t liars = 2; liars <= 7; liars++) {
         const struct attack attack = {.liars = below(liars),
                                       .victims = below(liars) << liars};
-        struct trial trial;
+        struct round round;
 
-        attempt(&trial, WORKERS_MANY, &attack);
-        assert_int_equal(trial.paper.outcome, VERDICT_AMBIGUOUS);
-        assert_int_equal(bits_of(&trial.proof.byzantine), 0);
-        assert_int_equal(bits_of(&trial.proof.honest),
+        attempt(&round, WORKERS_MANY, &attack);
+        assert_int_equal(round.paper.outcome, VERDICT_AMBIGUOUS);
+        assert_int_equal(bits_of(&round.proof.byzantine), 0);
+        assert_int_equal(bits_of(&round.proof.honest),
                          below(WORKERS_MANY) & ~below(2 * liars));
-        expect(&trial.by_paper, binomial_3(2 * liars) / 2, 0);
-        expect(&trial.by_proof, binomial_3(2 * liars) / 2, 0);
+        expect(&round.by_paper, binomial_3(2 * liars) / 2, 0);
+        expect(&round.by_proof, binomial_3(2 * liars) / 2, 0);
     }
 }
 
@@ -305,14 +227,14 @@ static void test_fixed_disagreement_reaches_the_bound(void **state)
 static void test_figure_of_seven_workers(void **state)
 {
     const struct attack attack = {.liars = 0x07, .victims = 0x38};
-    struct trial trial;
+    struct round round;
 
     (void)state;
-    attempt(&trial, WORKERS_FEW, &attack);
-    assert_int_equal(trial.paper.outcome, VERDICT_AMBIGUOUS);
-    assert_int_equal(bits_of(&trial.proof.byzantine), 0);
-    assert_int_equal(bits_of(&trial.proof.honest), 0x40);
-    expect(&trial.by_proof, 10, 0);
+    attempt(&round, WORKERS_FEW, &attack);
+    assert_int_equal(round.paper.outcome, VERDICT_AMBIGUOUS);
+    assert_int_equal(bits_of(&round.proof.byzantine), 0);
+    assert_int_equal(bits_of(&round.proof.honest), 0x40);
+    expect(&round.by_proof, 10, 0);
 }
 
 /* One victim fewer than liars: theirs is the only maximum clique. */
@@ -325,14 +247,14 @@ static void test_take_over_beats_paper_and_not_proof(void **state)
     for (uint32_t liars = 2; liars <= 7; liars++) {
         const struct attack attack = {.liars = below(liars),
                                       .victims = below(liars - 1) << liars};
-        struct trial trial;
+        struct round round;
 
-        attempt(&trial, WORKERS_MANY, &attack);
-        assert_int_equal(trial.paper.outcome, VERDICT_REACHED);
-        assert_int_equal(bits_of(&trial.paper.byzantine), attack.victims);
+        attempt(&round, WORKERS_MANY, &attack);
+        assert_int_equal(round.paper.outcome, VERDICT_REACHED);
+        assert_int_equal(bits_of(&round.paper.byzantine), attack.victims);
         /* Tasks that victims alone hold are skipped. */
-        expect(&trial.by_paper, by_paper[liars - 2], binomial_3(liars - 1));
-        expect(&trial.by_proof, by_proof[liars - 2], 0);
+        expect(&round.by_paper, by_paper[liars - 2], binomial_3(liars - 1));
+        expect(&round.by_proof, by_proof[liars - 2], 0);
     }
 }
 
@@ -350,13 +272,13 @@ static void test_scapegoat_beats_paper_and_not_proof(void **state)
             .loud = below(liars - 1),
             .victims = 1u << liars,
         };
-        struct trial trial;
+        struct round round;
 
-        attempt(&trial, WORKERS_MANY, &attack);
-        assert_int_equal(trial.paper.outcome, VERDICT_AMBIGUOUS);
-        assert_int_equal(bits_of(&trial.proof.byzantine), attack.loud);
-        expect(&trial.by_proof, 0, by_proof[liars - 2]);
-        expect(&trial.by_paper, by_paper[liars - 2], 0);
+        attempt(&round, WORKERS_MANY, &attack);
+        assert_int_equal(round.paper.outcome, VERDICT_AMBIGUOUS);
+        assert_int_equal(bits_of(&round.proof.byzantine), attack.loud);
+        expect(&round.by_proof, 0, by_proof[liars - 2]);
+        expect(&round.by_paper, by_paper[liars - 2], 0);
     }
 }
 
@@ -370,14 +292,14 @@ static void test_framing_beats_paper_and_not_proof(void **state)
         for (uint32_t liars = 2; liars <= (workers - 1) / 2; liars++) {
             const struct attack attack = {.liars = below(liars),
                                           .victims = 1u << liars};
-            struct trial trial;
+            struct round round;
 
-            attempt(&trial, workers, &attack);
-            assert_int_equal(trial.paper.outcome, VERDICT_REACHED);
-            assert_int_equal(bits_of(&trial.paper.byzantine), attack.victims);
-            assert_int_equal(bits_of(&trial.proof.byzantine), 0);
-            assert_int_equal(bits_of(&trial.proof.honest), 0);
-            expect(&trial.by_proof, by_proof[liars - 2], 0);
+            attempt(&round, workers, &attack);
+            assert_int_equal(round.paper.outcome, VERDICT_REACHED);
+            assert_int_equal(bits_of(&round.paper.byzantine), attack.victims);
+            assert_int_equal(bits_of(&round.proof.byzantine), 0);
+            assert_int_equal(bits_of(&round.proof.honest), 0);
+            expect(&round.by_proof, by_proof[liars - 2], 0);
         }
 }
 
@@ -387,13 +309,13 @@ static void test_silent_liars_are_bounded(void **state)
     (void)state;
     for (uint32_t liars = 3; liars <= 7; liars++) {
         const struct attack attack = {.liars = below(liars)};
-        struct trial trial;
+        struct round round;
 
-        attempt(&trial, WORKERS_MANY, &attack);
-        assert_int_equal(bits_of(&trial.proof.byzantine), 0);
-        assert_int_equal(bits_of(&trial.proof.honest), 0);
-        expect(&trial.by_paper, binomial_3(liars), 0);
-        expect(&trial.by_proof, binomial_3(liars), 0);
+        attempt(&round, WORKERS_MANY, &attack);
+        assert_int_equal(bits_of(&round.proof.byzantine), 0);
+        assert_int_equal(bits_of(&round.proof.honest), 0);
+        expect(&round.by_paper, binomial_3(liars), 0);
+        expect(&round.by_proof, binomial_3(liars), 0);
     }
 }
 
