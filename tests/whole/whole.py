@@ -154,11 +154,12 @@ class Job:
                  stead=None, here=None, **settings):
         """settings become BALLOT_ variables; each(rank) gives more of them;
         delay = {rank: seconds} starts some of them that much after;
-        stead = {rank: command} in place of the worker's; here = the ranks
-        that this machine starts, else all."""
+        command = in place of the worker's, stead = {rank: command} for some;
+        here = the ranks that this machine starts, else all."""
         self.port = settings.pop("port", None) or free_port()
         self.count = ranks
-        self.command = [str(worker), scenario, *arguments]
+        self.command = settings.pop("command", None) or [
+            str(worker), scenario, *arguments]
         self.stead = stead or {}
         self.settings = settings
         self.each = each

@@ -145,7 +145,8 @@ static const struct {
     {"sums", sums},         {"signum", signum},
     {"feedback", feedback}, {"dissent", dissent},
     {"serve", serve},       {"aspis", aspis},
-    {"designs", designs},
+    {"designs", designs},   {"truths", truths},
+    {"memory", memory},
 };
 
 int main(int count, char **words)

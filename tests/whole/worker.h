@@ -58,5 +58,7 @@ int signum(void);
 int feedback(void);
 int aspis(void);   /* redundant rounds, with liars, and what is reported */
 int designs(void); /* what a design refuses */
+int truths(void);  /* redundant rounds of which only the truth is known */
+int memory(void);  /* and how much memory they take at the server */
 
 #endif
