@@ -3,31 +3,40 @@
  * attacks.c - what ranks that lie give as their gradient.
  *
  * A liar goes through the same calls as everybody else: the protocol is kept,
- * only the numbers are wrong. That is what a vote can outweigh.
+ * only the numbers are wrong. That is what a vote can outweigh. What they
+ * become is ballot_attack.h's; here is what a liar has to find out for it.
  */
 #include "attacks.h"
 
 #include <assert.h>
+#include <ballot_attack.h>
 #include <errno.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "network.h"
-#include "random.h"
 
-/* More than any gradient coordinate of a network that has learnt something. */
-static const float constant_lie = 1.0f;
-static const float reverse_factor = -100.0f;
+static const struct {
+    const char *name;
+    enum ballot_attack attack;
+    float factor;
+} attacks[ATTACKS] = {
+    [ATTACK_FLIP] = {"flip", BALLOT_ATTACK_REVERSED, 1.0f},
+    [ATTACK_REVERSE] = {"reverse", BALLOT_ATTACK_REVERSED, 100.0f},
+    [ATTACK_RANDOM] = {"random", BALLOT_ATTACK_RANDOM, 1.0f},
+    /* More than any coordinate of a network that has learnt something. */
+    [ATTACK_CONSTANT] = {"constant", BALLOT_ATTACK_CONSTANT, 1.0f},
+    [ATTACK_ANTI] = {"anti", BALLOT_ATTACK_ANTI, 1.0f},
+};
 
 struct liar {
     enum attack attack;
     uint32_t honest;
     /* ATTACK_ANTI only: what the liar works out about the honest ranks. */
-    float *gradient;   /* [NETWORK_PARAMETERS], of one of them */
-    float *momenta;    /* [honest][NETWORK_PARAMETERS] */
-    uint32_t *minuses; /* [NETWORK_PARAMETERS], votes for minus */
+    float *gradient;    /* [NETWORK_PARAMETERS], of one of them */
+    float *momenta;     /* [honest][NETWORK_PARAMETERS] */
+    const void **votes; /* [honest], where the momenta of each begin */
     uint32_t picks[BATCH_MAX];
 };
 
@@ -47,13 +56,15 @@ int liar_open(struct liar **liar, enum attack attack, uint32_t honest)
     l->honest = honest;
     if (attack == ATTACK_ANTI) {
         l->gradient = calloc(NETWORK_PARAMETERS, sizeof(*l->gradient));
-        l->minuses = calloc(NETWORK_PARAMETERS, sizeof(*l->minuses));
+        l->votes = calloc(honest, sizeof(*l->votes));
         l->momenta =
             calloc((size_t)honest * NETWORK_PARAMETERS, sizeof(*l->momenta));
-        if (l->gradient == NULL || l->minuses == NULL || l->momenta == NULL) {
+        if (l->gradient == NULL || l->votes == NULL || l->momenta == NULL) {
             liar_close(&l);
             return refuse_memory();
         }
+        for (uint32_t rank = 0; rank < honest; rank++)
+            l->votes[rank] = &l->momenta[(size_t)rank * NETWORK_PARAMETERS];
     }
     *liar = l;
     return 0;
@@ -65,35 +76,9 @@ void liar_close(struct liar **liar)
         return;
     free((*liar)->gradient);
     free((*liar)->momenta);
-    free((*liar)->minuses);
+    free((*liar)->votes);
     free(*liar);
     *liar = NULL;
-}
-
-static void scale(float *gradient, float factor)
-{
-    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++)
-        gradient[i] *= factor;
-}
-
-static void fill_constant(float *gradient)
-{
-    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++)
-        gradient[i] = constant_lie;
-}
-
-/* Box and Muller's normal numbers, of another stream than the batches. */
-static void fill_noise(float *gradient, const struct attack_scene *scene)
-{
-    const uint64_t stream = (uint64_t)scene->rank << 32 | scene->step;
-    const float turn = 6.2831853f;
-
-    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++) {
-        uint64_t bits = random_bits(~scene->seed, stream, i);
-        float radius = sqrtf(-2.0f * logf(1.0f - random_unit(bits)));
-
-        gradient[i] = radius * cosf(turn * random_unit(bits << 24));
-    }
 }
 
 /* The vote of honest rank `rank`: the same arithmetic as on that rank. */
@@ -107,55 +92,46 @@ static void add_honest_vote(struct liar *liar, uint32_t rank,
                rank, scene->step);
     network_gradient(liar->gradient, scene->parameters, scene->train,
                      liar->picks, scene->batch);
-    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++) {
+    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++)
         momentum[i] = (1.0f - beta) * liar->gradient[i] + beta * momentum[i];
-        liar->minuses[i] += momentum[i] < 0.0f;
-    }
 }
 
-/*
- * All liars work out the same honest majority and vote against it together.
- * The vote is cast by the liar's momentum, so the gradient is chosen such that
- * the momentum becomes +1 or -1 whatever it was.
- */
-static void oppose(struct liar *liar, float *gradient,
-                   const struct attack_scene *scene)
+/* The vote is cast by the liar's momentum, so the gradient is chosen such that
+ * the momentum becomes what is wanted, whatever it was. */
+static void undo_momentum(float *gradient, const struct attack_scene *scene)
 {
-    const uint32_t majority = liar->honest / 2 + 1;
     const float beta = scene->beta;
 
     for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++)
-        liar->minuses[i] = 0;
-    for (uint32_t rank = 0; rank < liar->honest; rank++)
-        add_honest_vote(liar, rank, scene);
-    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++) {
-        float wanted = liar->minuses[i] >= majority ? 1.0f : -1.0f;
-
-        gradient[i] = (wanted - beta * scene->momentum[i]) / (1.0f - beta);
-    }
+        gradient[i] = (gradient[i] - beta * scene->momentum[i]) / (1.0f - beta);
 }
 
 void liar_lie(struct liar *liar, float *gradient,
               const struct attack_scene *scene)
 {
+    const struct ballot_attack_scene known = {
+        .honest = liar->votes,
+        .honest_count = liar->honest,
+        .factor = attacks[liar->attack].factor,
+        .seed = scene->seed,
+        .step = scene->step,
+        .voice = scene->rank + 1,
+    };
+    int rc;
+
     assert(scene->honest == liar->honest && scene->batch <= BATCH_MAX);
-    switch (liar->attack) {
-    case ATTACK_FLIP: scale(gradient, -1.0f); break;
-    case ATTACK_REVERSE: scale(gradient, reverse_factor); break;
-    case ATTACK_RANDOM: fill_noise(gradient, scene); break;
-    case ATTACK_CONSTANT: fill_constant(gradient); break;
-    case ATTACK_ANTI: oppose(liar, gradient, scene); break;
-    case ATTACKS: assert(false); break;
-    }
+    /* All liars work out the same votes, and oppose them together. */
+    for (uint32_t rank = 0; liar->votes != NULL && rank < liar->honest; rank++)
+        add_honest_vote(liar, rank, scene);
+    rc = ballot_attack_lie(attacks[liar->attack].attack, gradient,
+                           NETWORK_PARAMETERS, BALLOT_FLOAT32, &known);
+    assert(rc == 0);
+    (void)rc;
+    if (liar->attack == ATTACK_ANTI)
+        undo_momentum(gradient, scene);
 }
 
 const char *attack_name(enum attack attack)
 {
-    static const char *const names[ATTACKS] = {
-        [ATTACK_FLIP] = "flip",     [ATTACK_REVERSE] = "reverse",
-        [ATTACK_RANDOM] = "random", [ATTACK_CONSTANT] = "constant",
-        [ATTACK_ANTI] = "anti",
-    };
-
-    return attack < ATTACKS ? names[attack] : NULL;
+    return attack < ATTACKS ? attacks[attack].name : NULL;
 }
