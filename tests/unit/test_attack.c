@@ -281,8 +281,8 @@ static void test_limit_leaves_the_first_lies(void **state)
 static void test_names_are_all_there(void **state)
 {
     (void)state;
-    for (int a = 0; a < BALLOT_ATTACKS; a++)
-        for (int other = 0; other < a; other++)
+    for (enum ballot_attack a = 0; a < BALLOT_ATTACKS; a++)
+        for (enum ballot_attack other = 0; other < a; other++)
             assert_string_not_equal(ballot_attack_name(a),
                                     ballot_attack_name(other));
     assert_null(ballot_attack_name(BALLOT_ATTACKS));

@@ -20,12 +20,12 @@ static uint32_t count_of(uint64_t bits)
     return (uint32_t)__builtin_popcountll(bits);
 }
 
-static bool is_broken(int scheme)
+static bool is_broken(enum ballot_scheme scheme)
 {
     return scheme == BALLOT_SCHEME_PROMISE_BROKEN;
 }
 
-static uint32_t victims_of(int scheme, uint32_t liars)
+static uint32_t victims_of(enum ballot_scheme scheme, uint32_t liars)
 {
     static const int extra[BALLOT_SCHEMES] = {
         [BALLOT_SCHEME_TAKE_OVER] = -1,
@@ -42,7 +42,7 @@ static uint32_t victims_of(int scheme, uint32_t liars)
 static void test_casts_are_of_the_right_size(void **state)
 {
     (void)state;
-    for (int scheme = 0; scheme < BALLOT_SCHEMES; scheme++)
+    for (enum ballot_scheme scheme = 0; scheme < BALLOT_SCHEMES; scheme++)
         for (uint32_t q = 1; q <= 7; q++)
             for (uint64_t seed = 0; seed < 20; seed++) {
                 const uint32_t liars = q + is_broken(scheme);
@@ -77,7 +77,7 @@ static void test_a_seed_draws_all_workers_alike(void **state)
         assert_memory_equal(&cast, &again, sizeof(cast));
         for (int w = 0; w < WORKERS; w++) {
             lies[w] += ballot_cast_lies(&cast, w);
-            suffers[w] += cast.victims[0] >> w & 1;
+            suffers[w] += (uint32_t)(cast.victims[0] >> w & 1);
         }
     }
     /* 1000 each, +-26 (1 sigma). */
@@ -165,7 +165,7 @@ static void check_task(const struct ballot_cast *cast, const struct task *task)
 static void test_every_scheme_does_what_it_says(void **state)
 {
     (void)state;
-    for (int scheme = 0; scheme < BALLOT_SCHEMES; scheme++)
+    for (enum ballot_scheme scheme = 0; scheme < BALLOT_SCHEMES; scheme++)
         for (uint32_t seed = 0; seed < 70; seed++) {
             struct ballot_cast cast;
 
@@ -199,10 +199,11 @@ static void test_rate_and_voice(void **state)
     assert_int_equal(ballot_cast_voice(&alone, 2), 3);
     assert_int_equal(ballot_cast_voice(&together, 2), 0);
     for (uint32_t t = 0; t < 10000; t++) {
-        const int first = ballot_cast_part(&alone, 0, 1, t, members, 3);
+        const enum ballot_part first =
+            ballot_cast_part(&alone, 0, 1, t, members, 3);
 
         lies += first == BALLOT_PART_LIE;
-        same += first == (int)ballot_cast_part(&alone, 1, 1, t, members, 3);
+        same += first == ballot_cast_part(&alone, 1, 1, t, members, 3);
         assert_int_equal(ballot_cast_part(&together, 0, 1, t, members, 3),
                          ballot_cast_part(&together, 1, 1, t, members, 3));
     }
@@ -213,8 +214,8 @@ static void test_rate_and_voice(void **state)
 static void test_names_are_all_there(void **state)
 {
     (void)state;
-    for (int s = 0; s < BALLOT_SCHEMES; s++)
-        for (int other = 0; other < s; other++)
+    for (enum ballot_scheme s = 0; s < BALLOT_SCHEMES; s++)
+        for (enum ballot_scheme other = 0; other < s; other++)
             assert_string_not_equal(ballot_scheme_name(s),
                                     ballot_scheme_name(other));
     assert_null(ballot_scheme_name(BALLOT_SCHEMES));

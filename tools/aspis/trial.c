@@ -311,7 +311,7 @@ static void count_minus(uint32_t *counts, const uint64_t *row,
                         uint32_t coordinates)
 {
     for (uint32_t i = 0; i < coordinates; i++)
-        counts[i] += row[i / 64] >> i % 64 & 1;
+        counts[i] += (uint32_t)(row[i / 64] >> i % 64 & 1);
 }
 
 static void resolve(struct trial *trial, struct trial_outcome *outcome)
