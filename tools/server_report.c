@@ -2,9 +2,14 @@
 /* server_report.c - what ballot-server says: lines for people, or of JSON. */
 #include "server_report.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+/* Two threads report: from begin() to end() a line, and what it says of the
+ * job, is one's alone. */
+static pthread_mutex_t line = PTHREAD_MUTEX_INITIALIZER;
 
 static double now_s(void)
 {
@@ -40,6 +45,7 @@ static void print_quoted(const char *text)
 
 static void begin(const struct server_report *report, const char *event)
 {
+    pthread_mutex_lock(&line);
     if (report->json)
         printf("{\"event\":\"%s\"", event);
     else
@@ -50,6 +56,7 @@ static void end(const struct server_report *report)
 {
     puts(report->json ? "}" : "");
     fflush(stdout);
+    pthread_mutex_unlock(&line);
 }
 
 void report_listening(const struct server_report *report,
@@ -95,8 +102,8 @@ void report_joined(struct server_report *report,
                    const struct ballot_server_status *status, const char *hosts,
                    size_t host_bytes)
 {
-    report->began = now_s();
     begin(report, "joined");
+    report->began = now_s();
     if (!report->json) {
         printf("job %llu: all are there: ", (unsigned long long)status->jobs);
         print_hosts(report->ranks, hosts, host_bytes);
