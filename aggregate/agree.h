@@ -21,6 +21,9 @@
 #ifndef AGREE_TOGETHER
 #define AGREE_TOGETHER 16
 #endif
+#ifndef AGREE_TILE_WORDS
+#define AGREE_TILE_WORDS (8 * LINE_WORDS)
+#endif
 
 /* What most replicas of a task say; `unlike` collects where they differ. */
 ALWAYS slice load_task(const uint64_t *const *rows, size_t at, slice *unlike)
@@ -66,6 +69,49 @@ ALWAYS void agree_column(slice *planes, uint32_t top,
         add_one(planes, 0, top, load_task(&rows[3 * t], at, unlike));
 }
 
+/* A tile of the rows of some tasks, fetched while the one before is counted. */
+struct tile {
+    const uint64_t *const *rows;
+    uint32_t count; /* of rows */
+    uint32_t next;
+    uint32_t each; /* rows at a time */
+    size_t at;     /* its first word */
+    size_t words;
+};
+
+/* The tile behind the one at word `at` of a group: of the same tasks, or the
+ * first one of the next. */
+ALWAYS struct tile tile_behind(const struct agree *agree, uint32_t task,
+                               uint32_t tasks, size_t at, size_t words)
+{
+    struct tile tile = {.at = at + AGREE_TILE_WORDS};
+
+    if (tile.at >= words) {
+        task += tasks;
+        tasks = agree->tasks - task < AGREE_TOGETHER ? agree->tasks - task
+                                                     : AGREE_TOGETHER;
+        tile.at = 0;
+    }
+    tile.rows = &agree->rows[3 * task];
+    tile.count = 3 * tasks;
+    tile.words =
+        words - tile.at < AGREE_TILE_WORDS ? words - tile.at : AGREE_TILE_WORDS;
+    /* A row at a time for each column of the tile that is counted. */
+    at = words - at < AGREE_TILE_WORDS ? words - at : AGREE_TILE_WORDS;
+    tile.each = (uint32_t)((tile.count * SLICE_WORDS + at - 1) / at);
+    return tile;
+}
+
+ALWAYS void tile_fetch(struct tile *tile)
+{
+    for (uint32_t i = 0; i < tile->each && tile->next < tile->count; i++) {
+        const uint64_t *row = tile->rows[tile->next++] + tile->at;
+
+        for (size_t w = 0; w < tile->words; w += LINE_WORDS)
+            slice_fetch(&row[w]);
+    }
+}
+
 /* All columns of at most AGREE_TOGETHER tasks; where they differ. */
 ALWAYS slice agree_group(const struct agree *agree, uint32_t task,
                          uint32_t tasks, uint32_t top)
@@ -74,6 +120,7 @@ ALWAYS slice agree_group(const struct agree *agree, uint32_t task,
     const size_t words = lines_for(agree->count) * LINE_WORDS;
     const bool first = agree->first && task == 0;
     const slice none = {0};
+    struct tile tile = {0};
     slice all = none;
 
     for (size_t at = 0; at < words; at += SLICE_WORDS) {
@@ -82,6 +129,9 @@ ALWAYS slice agree_group(const struct agree *agree, uint32_t task,
         slice planes[PLANES_MAX] = {0};
         slice unlike = none;
 
+        if (agree->far && at % AGREE_TILE_WORDS == 0)
+            tile = tile_behind(agree, task, tasks, at, words);
+        tile_fetch(&tile);
         if (!first)
             load_planes(planes, stored, top);
         agree_column(planes, top, rows, tasks, at, &unlike);

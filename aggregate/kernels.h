@@ -200,6 +200,8 @@ typedef void compare_fn(const struct compare *compare);
  *                       they are not compared
  *   tasks               0: none is added
  *   count               coordinates
+ *   far                 rows are in no cache near: they are fetched ahead, as
+ *                       the hardware does not follow so many
  */
 struct agree {
     uint64_t *planes;
@@ -208,6 +210,7 @@ struct agree {
     const uint64_t *const *rows;
     uint32_t tasks;
     size_t count;
+    bool far;
 };
 typedef bool agree_fn(const struct agree *agree);
 

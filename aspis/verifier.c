@@ -52,6 +52,7 @@ static void lay_out(struct verifier *v, struct block *block)
     v->farness = take(block, replicas, sizeof(v->farness[0]));
     v->seats = take(block, replicas, sizeof(v->seats[0]));
     v->order = take(block, v->tasks, sizeof(v->order[0]));
+    v->row_seats = take(block, replicas, sizeof(v->row_seats[0]));
     v->states = take(block, v->tasks, sizeof(v->states[0]));
     v->distances =
         take(block, (size_t)v->tasks * v->pairs, sizeof(v->distances[0]));

@@ -102,6 +102,7 @@ void verifier_begin(struct verifier *verifier, uint32_t step);
  *                the tasks that count have it; 0 behind the last coordinate
  *   ties         NULL, or as result: where exactly half of them have it
  *   minus        such ties are minus in `result`
+ *   far          rows are in no cache near: they are fetched ahead
  */
 struct verifier_chunk {
     const uint64_t *const *rows;
@@ -110,6 +111,7 @@ struct verifier_chunk {
     uint64_t *result;
     uint64_t *ties;
     bool minus;
+    bool far;
 };
 
 /* Chunks come in the order of their coordinates, each once. */

@@ -272,6 +272,9 @@ static void plan(struct verifier *v)
     }
     v->together = ends[PLACE_TOGETHER];
     v->counted = ends[PLACE_ALONE];
+    for (uint32_t i = 0; i < v->together; i++)
+        memcpy(&v->row_seats[3 * i], &v->seats[3 * v->order[i]],
+               3 * sizeof(v->seats[0]));
     v->planned = true;
 }
 
@@ -289,10 +292,11 @@ static bool count_together(struct verifier *v,
         .rows = v->rows,
         .tasks = v->together,
         .count = chunk->coordinates,
+        .far = chunk->far,
     };
 
-    for (uint32_t i = 0; i < v->together; i++)
-        find_rows(v, from, v->order[i], words, &v->rows[3 * i]);
+    for (uint32_t i = 0; i < 3 * v->together; i++)
+        v->rows[i] = from[v->row_seats[i].worker] + v->row_seats[i].row * words;
     return v->together == 0 || v->config.kernels->agree(&agree);
 }
 

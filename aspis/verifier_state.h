@@ -73,9 +73,11 @@ struct verifier {
     uint32_t together, counted; /* of `order`: that are counted while they are
                                    read; that count if none are disputed */
     uint32_t *order;            /* [tasks] */
-    struct task_state *states;  /* [tasks] */
-    uint64_t *distances;        /* [tasks * pairs], where disputed */
-    const uint64_t **rows;      /* [tasks * replicas], for kernels */
+    struct seat *row_seats; /* [3 * together], where the replicas of those are,
+                               in this order */
+    struct task_state *states; /* [tasks] */
+    uint64_t *distances;       /* [tasks * pairs], where disputed */
+    const uint64_t **rows;     /* [tasks * replicas], for kernels */
     uint64_t *planes;
     uint64_t *values; /* [tasks] rows */
     uint64_t *copies; /* [tasks * replicas] rows, where disputed */

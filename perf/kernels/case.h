@@ -38,6 +38,7 @@ struct bench_case {
     enum sign_type type;      /* of PACK */
     uint32_t voters;          /* of ROWS */
     size_t row_words;         /* of ROWS from DRAM; 0: a ResNet-50 */
+    bool alike;               /* of ROWS: all their lines are equal */
     uint32_t scratch;         /* of ROWS: float arrays for all coordinates */
 };
 
@@ -69,6 +70,7 @@ enum bench_outcome {
     BENCH_NO_VOTE, /* nothing that works have in common */
     BENCH_MAJORITY,
     BENCH_WEIGHTED_MAJORITY,
+    BENCH_TASKS, /* the majority over tasks, of the first words */
 };
 
 struct bench_work {

@@ -4,6 +4,8 @@
  */
 #include "memory.h"
 
+#include "aggregate/kernels.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +66,12 @@ static void fill_bits(uint64_t *words, size_t first, size_t end)
         words[i] = random_word(i);
 }
 
+static void fill_alike(uint64_t *words, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        words[i] = random_word(i % LINE_WORDS);
+}
+
 static void fill_floats(float *values, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++)
@@ -108,6 +116,7 @@ int bench_memory_fill(struct bench_memory *memory, enum bench_area area,
         return -ENOMEM;
     switch (area) {
     case BENCH_BITS: fill_bits(at, first / 8, bytes / 8); break;
+    case BENCH_ALIKE: fill_alike(at, first / 8, bytes / 8); break;
     case BENCH_FLOATS: fill_floats(at, first / 4, bytes / 4); break;
     default: fill_zeros(at, first / 8, bytes / 8); break;
     }

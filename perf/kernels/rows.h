@@ -20,8 +20,8 @@ struct bench_list {
     size_t count;
 };
 
-extern const struct bench_list bench_votes, bench_compares, bench_floats,
-    bench_extras;
+extern const struct bench_list bench_votes, bench_compares, bench_verifies,
+    bench_floats, bench_extras;
 
 struct bench_rows {
     struct bench_row *rows; /* [count], the caller's to free */

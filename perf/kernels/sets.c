@@ -138,6 +138,7 @@ static int open_rows(struct bench_sets *sets, struct bench_room *room,
                      const struct bench_case *what)
 {
     const bool cut = what->layout == BENCH_PIECES;
+    const enum bench_area bits = what->alike ? BENCH_ALIKE : BENCH_BITS;
     const size_t words = row_words(room, what);
     const size_t pieces = cut ? words / PIECE_WORDS : 1;
     const size_t stride = stride_of(cut ? PAGE_BYTES : words * 8, what->layout);
@@ -150,7 +151,7 @@ static int open_rows(struct bench_sets *sets, struct bench_room *room,
     float *scratch;
 
     if (error == 0)
-        error = fill(sets, room, BENCH_BITS, turns.inputs * rows * stride);
+        error = fill(sets, room, bits, turns.inputs * rows * stride);
     if (error == 0)
         error = fill(sets, room, BENCH_OUTPUTS,
                      results + what->scratch * floats * sizeof(float));
@@ -158,8 +159,7 @@ static int open_rows(struct bench_sets *sets, struct bench_room *room,
         return error;
     scratch = (void *)(room->memory.areas[BENCH_OUTPUTS] + results);
     for (size_t i = 0; i < turns.inputs * rows; i++)
-        sets->rows[i] =
-            (const void *)(room->memory.areas[BENCH_BITS] + i * stride);
+        sets->rows[i] = (const void *)(room->memory.areas[bits] + i * stride);
     for (size_t i = 0; i < turns.sets; i++)
         sets->sets[i] = (struct bench_data){
             .voters = what->voters,

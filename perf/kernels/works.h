@@ -43,6 +43,10 @@ extern const struct bench_work bench_unpack_axpy;
 /* The vote of the AVX-512 kernels without the barrier behind each load. */
 extern const struct bench_work bench_vote_unbarred;
 
+/* The kernels of the AVX-512 table, but for one: tasks are counted and their
+ * replicas are not compared. */
+const struct kernels *bench_unchecked(void);
+
 /* By two threads, each one half of the columns: threads.c. */
 extern const struct bench_work bench_vote_threads;
 extern const struct bench_work bench_read_threads;

@@ -26,6 +26,7 @@ MAY_INCLUDE = {
     "tools": ["include"],
     "perf": ["include", "tools/launch.h", "aggregate/kernels.h",
              "aggregate/columns.h", "aggregate/avx512.h",
+             "aggregate/agree.h", "aspis/verifier.h",
              "collective/roots.h", "transport/bootstrap.h",
              "transport/shm.h", "transport/transport.h"],
     "examples": ["include"],

@@ -101,6 +101,7 @@ static bool count_tasks(const struct job *job, const struct kernels *k,
         .rows = (const uint64_t *const *)job->rows,
         .tasks = split,
         .count = job->coordinates,
+        .far = split % 2 == 1,
     };
     bool agreed;
 

@@ -255,6 +255,7 @@ static void check_agree(const struct kernels *k, uint32_t tasks, size_t count)
         .rows = rows,
         .tasks = tasks,
         .count = count,
+        .far = tasks % 3 == 0,
     };
 
     for (uint32_t r = 0; r < 3 * tasks; r++)

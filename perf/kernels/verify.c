@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify.c - what is required of the verifier where nobody lies: a chunk of the
+ * wire from 15 workers, of which three have each task.
+ */
+#include "rows.h"
+#include "works.h"
+
+#include "aspis/verifier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    WORKERS = 15,
+    SUBSETS_LOAD = 91,              /* of 455 tasks */
+    TRIPLES_LOAD = 7,               /* of 35 */
+    CHUNK_WORDS = 546 * LINE_WORDS, /* of a worker: 512 KiB in all. Six lines
+                                       of each of 91 tasks, 78 of 7 */
+};
+
+/* Verifiers as they are wanted; a run has no other place to keep one. */
+struct bench_verifier {
+    enum design design;
+    uint32_t load;
+    struct verifier *verifier;
+    const struct kernels *kernels;
+    uint32_t coordinates;
+};
+
+static struct bench_verifier subsets = {.design = DESIGN_SUBSETS,
+                                        .load = SUBSETS_LOAD};
+static struct bench_verifier triples = {.design = DESIGN_STEINER,
+                                        .load = TRIPLES_LOAD};
+static struct bench_verifier subsets_unchecked = {.design = DESIGN_SUBSETS,
+                                                  .load = SUBSETS_LOAD};
+static struct bench_verifier triples_unchecked = {.design = DESIGN_STEINER,
+                                                  .load = TRIPLES_LOAD};
+
+static void reopen(struct bench_verifier *b)
+{
+    const struct verifier_config config = {
+        .assignment = {.design = b->design,
+                       .workers = WORKERS,
+                       .replication = 3},
+        .liars_max = (WORKERS - 1) / 2,
+        .coordinates_max = b->coordinates,
+        .kernels = b->kernels,
+    };
+    char why[ASSIGNMENT_WHY_BYTES];
+
+    verifier_close(b->verifier);
+    if (verifier_open(&b->verifier, &config, why) == 0)
+        return;
+    fprintf(stderr, "bench_kernels: cannot verify: %s\n", why);
+    exit(1);
+}
+
+static void verify(struct bench_verifier *b, const struct kernels *kernels,
+                   const struct bench_data *data)
+{
+    const uint32_t coordinates =
+        (uint32_t)(data->words / LINE_WORDS / b->load * LINE_COORDINATES);
+    const struct verifier_chunk chunk = {
+        .rows = data->rows,
+        .coordinates = coordinates,
+        .result = data->result,
+        .far = data->far,
+    };
+
+    if (b->kernels != kernels || b->coordinates != coordinates) {
+        b->kernels = kernels;
+        b->coordinates = coordinates;
+        reopen(b);
+    }
+    verifier_count(b->verifier, &chunk);
+}
+
+static void run_subsets(const struct bench_data *data)
+{
+    verify(&subsets, data->kernels, data);
+}
+
+static void run_triples(const struct bench_data *data)
+{
+    verify(&triples, data->kernels, data);
+}
+
+static void run_subsets_unchecked(const struct bench_data *data)
+{
+    verify(&subsets_unchecked, bench_unchecked(), data);
+}
+
+static void run_triples_unchecked(const struct bench_data *data)
+{
+    verify(&triples_unchecked, bench_unchecked(), data);
+}
+
+static void close_verifier(struct bench_verifier *b)
+{
+    verifier_close(b->verifier);
+    b->verifier = NULL;
+    b->kernels = NULL;
+}
+
+static void close_all(void)
+{
+    close_verifier(&subsets);
+    close_verifier(&triples);
+    close_verifier(&subsets_unchecked);
+    close_verifier(&triples_unchecked);
+}
+
+static bool unchecked_supported(void)
+{
+    return kernels_avx512.supported();
+}
+
+static const struct bench_work verify_subsets = {.name = "verify_subsets",
+                                                 .outcome = BENCH_TASKS,
+                                                 .run = run_subsets,
+                                                 .close = close_all};
+static const struct bench_work verify_triples = {.name = "verify_sts",
+                                                 .outcome = BENCH_TASKS,
+                                                 .run = run_triples,
+                                                 .close = close_all};
+static const struct bench_work unchecked_subsets = {
+    .name = "unchecked",
+    .outcome = BENCH_TASKS,
+    .run = run_subsets_unchecked,
+    .supported = unchecked_supported};
+static const struct bench_work unchecked_triples = {
+    .name = "unchecked",
+    .outcome = BENCH_TASKS,
+    .run = run_triples_unchecked,
+    .supported = unchecked_supported};
+
+/* At most 1.7 times as long as it takes to read all replicas once, 1.5 times
+ * with triples; and a tenth more than without comparing. */
+static const struct bench_family verifies_families[] = {
+    {.row = {.id = "H3",
+             .what = {.place = BENCH_L2, .alike = true},
+             .work = &verify_subsets,
+             .limits = {&bench_read_rows},
+             .least = {1 / 1.7}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H3",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = CHUNK_WORDS,
+                      .alike = true},
+             .work = &verify_subsets,
+             .limits = {&bench_read_rows},
+             .least = {1 / 1.7}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H3",
+             .what = {.place = BENCH_L2, .alike = true},
+             .work = &verify_triples,
+             .limits = {&bench_read_rows},
+             .least = {1 / 1.5}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H3",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = CHUNK_WORDS,
+                      .alike = true},
+             .work = &verify_triples,
+             .limits = {&bench_read_rows},
+             .least = {1 / 1.5}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H4",
+             .kernels = "avx512",
+             .what = {.place = BENCH_L2, .alike = true},
+             .work = &verify_subsets,
+             .limits = {&unchecked_subsets},
+             .least = {1 / 1.1}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H4",
+             .kernels = "avx512",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = CHUNK_WORDS,
+                      .alike = true},
+             .work = &verify_subsets,
+             .limits = {&unchecked_subsets},
+             .least = {1 / 1.1}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H4",
+             .kernels = "avx512",
+             .what = {.place = BENCH_L2, .alike = true},
+             .work = &verify_triples,
+             .limits = {&unchecked_triples},
+             .least = {1 / 1.1}},
+     .voters = {WORKERS}},
+    {.row = {.id = "H4",
+             .kernels = "avx512",
+             .what = {.place = BENCH_DRAM,
+                      .row_words = CHUNK_WORDS,
+                      .alike = true},
+             .work = &verify_triples,
+             .limits = {&unchecked_triples},
+             .least = {1 / 1.1}},
+     .voters = {WORKERS}},
+};
+
+const struct bench_list bench_verifies = {
+    .families = verifies_families,
+    .count = sizeof(verifies_families) / sizeof(verifies_families[0]),
+};
