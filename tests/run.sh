@@ -104,7 +104,7 @@ setarch -R true 2> /dev/null && plain=(setarch -R)
 # Kernels have no threads; training and sweeps of values are only slow there.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
     -L '^(unit|contract|whole)$' \
-    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|trial|verdict.*|vote|vote_sweep)$|^whole[.](aspis|training|values|life|ballot_run|bench_kernels)'
+    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|trial|verdict.*|vote|vote_sweep)$|^whole[.](aspis_tables|training|values|life|ballot_run|bench_kernels)'
 
 if "$full"; then
     build clang

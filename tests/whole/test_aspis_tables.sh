@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# test_aspis.sh - ballot-aspis plays the papers' tables and gets their numbers,
+# test_aspis_tables.sh - ballot-aspis plays the papers' tables and gets their numbers,
 # simulates jobs, writes what programs can read, and refuses what is wrong.
-# Usage: test_aspis.sh BUILD_DIR
+# Usage: test_aspis_tables.sh BUILD_DIR
 
 aspis=$(realpath "${1:?the build folder}")/ballot-aspis
 work=$(mktemp -d "${TMPDIR:-/tmp}/test-aspis-XXXXXX")
