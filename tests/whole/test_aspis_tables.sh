@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# test_aspis_tables.sh - ballot-aspis plays the papers' tables and gets their numbers,
-# simulates jobs, writes what programs can read, and refuses what is wrong.
+# test_aspis_tables.sh - ballot-aspis plays the papers' tables and gets their
+# numbers, simulates jobs, writes what programs can read, and refuses what is
+# wrong.
 # Usage: test_aspis_tables.sh BUILD_DIR
 
 aspis=$(realpath "${1:?the build folder}")/ballot-aspis
