@@ -72,8 +72,8 @@ int comm_settle(struct ballot_comm *comm, char *why)
 {
     const struct settings *s = &comm->settings;
     struct shape shape;
-    int rc =
-        redundancy_open(&comm->redundancy, &comm->settings, comm->ranks, why);
+    int rc = redundancy_open(&comm->redundancy, &comm->settings, comm->ranks,
+                             comm->kernels, why);
 
     if (rc < 0)
         return rc;

@@ -54,11 +54,15 @@ struct settings {
     uint64_t seed;
     uint64_t count_max;
     uint64_t weights_hash; /* 0: no weights */
+    uint64_t tolerance;    /* coordinates in which honest replicas may differ,
+                              from flip_rate and step_count */
     /* Not compared between ranks: */
     uint32_t threads; /* 0: what the host can spare */
     uint32_t init_timeout_ms;
-    uint32_t dissent;           /* 0 or 1 */
-    uint32_t auth;              /* enum ballot_auth */
+    uint32_t dissent; /* 0 or 1 */
+    uint32_t auth;    /* enum ballot_auth */
+    double flip_rate;
+    uint64_t step_count;
     uint32_t trust_host;        /* a dedicated server's: shm with its own uid */
     char meeting[SERVER_BYTES]; /* dedicated: where its first server is */
     uint8_t weights[BALLOT_RANKS_MAX];

@@ -118,6 +118,26 @@ static int choose_transport(struct settings *s, const char *name, char *why)
     return -EINVAL;
 }
 
+static int choose_flips(struct settings *s, const struct ballot_config *c,
+                        char *why)
+{
+    const char *text = getenv("BALLOT_FLIP_RATE");
+    uint64_t count = 0;
+    char *end;
+    int rc = read_number("BALLOT_STEP_COUNT", UINT64_C(1) << 40, &count, why);
+
+    s->flip_rate = c->flip_rate;
+    s->step_count = c->step_count != 0 ? c->step_count : count;
+    if (rc < 0 || c->flip_rate != 0 || text == NULL || *text == '\0')
+        return rc;
+    s->flip_rate = strtod(text, &end);
+    if (*end == '\0')
+        return 0;
+    snprintf(why, ERROR_BYTES, "BALLOT_FLIP_RATE=%s: it must be a number",
+             text);
+    return -EINVAL;
+}
+
 static int choose_design(struct settings *s, const struct ballot_config *c,
                          uint32_t ranks, char *why)
 {
@@ -144,7 +164,7 @@ static int choose_design(struct settings *s, const struct ballot_config *c,
         rc = choose(&s->liars, c->liars, "BALLOT_LIARS",
                     s->design == BALLOT_DESIGN_NONE ? 0 : (ranks - 1) / 2,
                     ranks, why);
-    return rc;
+    return rc < 0 ? rc : choose_flips(s, c, why);
 }
 
 /* Servers that are no ranks, from "host:port,host:port". */
@@ -339,6 +359,9 @@ static int check_design(const struct settings *s, uint32_t ranks, char *why)
     else if (s->replicas < 2)
         broken =
             "2 replicas of a task or more: one has no other to differ from";
+    else if (s->flip_rate != 0 && s->step_count == 0)
+        broken = "step_count, the coordinates of all votes of a step, with a "
+                 "flip_rate (BALLOT_STEP_COUNT)";
     else if (s->liars > (ranks - 1) / 2)
         broken = "a promise of less liars than half of the ranks";
     if (broken == NULL)

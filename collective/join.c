@@ -49,11 +49,12 @@ static const struct {
     const char *name;
     size_t offset, bytes;
 } compared[] = {
-    FIELD(servers),  FIELD(chunk),     FIELD(window),       FIELD(quorum),
-    FIELD(liars),    FIELD(grace_ms),  FIELD(timeout_ms),   FIELD(kept_rounds),
-    FIELD(tie),      FIELD(zero),      FIELD(same_voters),  FIELD(transport),
-    FIELD(seed),     FIELD(count_max), FIELD(weights_hash), FIELD(design),
-    FIELD(replicas), FIELD(rule),      FIELD(evidence),     FIELD(dedicated),
+    FIELD(servers),   FIELD(chunk),     FIELD(window),       FIELD(quorum),
+    FIELD(liars),     FIELD(grace_ms),  FIELD(timeout_ms),   FIELD(kept_rounds),
+    FIELD(tie),       FIELD(zero),      FIELD(same_voters),  FIELD(transport),
+    FIELD(seed),      FIELD(count_max), FIELD(weights_hash), FIELD(design),
+    FIELD(replicas),  FIELD(rule),      FIELD(evidence),     FIELD(tolerance),
+    FIELD(dedicated),
 };
 
 static uint64_t field_value(const uint8_t *settings, size_t offset,

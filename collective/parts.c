@@ -69,14 +69,7 @@ static int open_inquest(struct ballot_comm *comm, char *why)
 
     if (comm->redundancy == NULL || !comm_serves(comm, comm->rank))
         return 0;
-    config = (struct verifier_config){
-        .assignment = *redundancy_config(comm->redundancy),
-        .liars_max = s->liars,
-        .rule = s->rule,
-        .keep = s->evidence == BALLOT_EVIDENCE_KEEP,
-        .coordinates_max = s->chunk,
-        .kernels = comm->kernels,
-    };
+    redundancy_verifier(comm->redundancy, s, comm->kernels, &config);
     rc = inquest_open(&comm->inquest, &config, broken);
     if (rc < 0)
         snprintf(why, ERROR_BYTES, "redundant rounds: %s",

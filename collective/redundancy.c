@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../aspis/tolerance.h"
 #include "comm.h"
 
 enum {
@@ -46,8 +47,56 @@ static void shorten_chunk(struct settings *settings,
         settings->chunk = lines * LINE_COORDINATES;
 }
 
+void redundancy_verifier(const struct redundancy *redundancy,
+                         const struct settings *settings,
+                         const struct kernels *kernels,
+                         struct verifier_config *config)
+{
+    *config = (struct verifier_config){
+        .assignment = redundancy->config,
+        .liars_max = settings->liars,
+        .rule = settings->rule,
+        .tolerance = settings->tolerance,
+        .keep = settings->evidence == BALLOT_EVIDENCE_KEEP,
+        .coordinates_max = settings->chunk,
+        .kernels = kernels,
+    };
+}
+
+/* A server that is told the tolerance has no rate. */
+static int find_tolerance(const struct redundancy *r, struct settings *settings,
+                          const struct kernels *kernels, char *why)
+{
+    struct verifier_config config;
+    char broken[ASSIGNMENT_WHY_BYTES] = "";
+    int rc;
+
+    if (settings->flip_rate == 0)
+        return 0;
+    rc = tolerance_for(&settings->tolerance, settings->step_count,
+                       settings->flip_rate);
+    if (rc < 0) {
+        snprintf(why, ERROR_BYTES,
+                 "flip_rate: %g is not from 0 to %g; replicas that differ more "
+                 "often prove nothing",
+                 settings->flip_rate, TOLERANCE_RATE_MAX);
+        return rc;
+    }
+    redundancy_verifier(r, settings, kernels, &config);
+    rc = tolerance_try(&config, settings->step_count, broken);
+    if (rc < 0)
+        snprintf(why, ERROR_BYTES, "flip_rate: %s", broken);
+    else
+        report_debug(DEBUG_INFO,
+                     "honest replicas of a task may differ in %llu of %llu "
+                     "coordinates of a step",
+                     (unsigned long long)settings->tolerance,
+                     (unsigned long long)settings->step_count);
+    return rc;
+}
+
 int redundancy_open(struct redundancy **redundancy, struct settings *settings,
-                    uint32_t ranks, char *why)
+                    uint32_t ranks, const struct kernels *kernels, char *why)
 {
     struct redundancy *r;
     char broken[ASSIGNMENT_WHY_BYTES] = "";
@@ -73,6 +122,11 @@ int redundancy_open(struct redundancy **redundancy, struct settings *settings,
     }
     pthread_mutex_init(&r->lock, NULL);
     shorten_chunk(settings, assignment_shape(r->assignment));
+    rc = find_tolerance(r, settings, kernels, why);
+    if (rc < 0) {
+        redundancy_close(r);
+        return rc;
+    }
     *redundancy = r;
     return 0;
 }
@@ -90,12 +144,6 @@ const struct assignment_shape *redundancy_shape(
     const struct redundancy *redundancy)
 {
     return assignment_shape(redundancy->assignment);
-}
-
-const struct assignment_config *redundancy_config(
-    const struct redundancy *redundancy)
-{
-    return &redundancy->config;
 }
 
 /* ---- The plan ---- */

@@ -193,6 +193,13 @@ struct ballot_config {
     uint32_t replicas;             /* of a task; default 3 [BALLOT_REPLICAS] */
     enum ballot_rule rule;         /* [BALLOT_RULE=proof|paper|paper+] */
     enum ballot_evidence evidence; /* [BALLOT_EVIDENCE=round|keep] */
+    double flip_rate;              /* how often signs of honest replicas of
+                                      a task differ, where ranks do not
+                                      compute bit for bit alike: up to 0.1;
+                                      0: never [BALLOT_FLIP_RATE] */
+    size_t step_count;             /* coordinates of all votes of a step
+                                      together, for flip_rate alone
+                                      [BALLOT_STEP_COUNT] */
 };
 
 #define BALLOT_CONFIG_DEFAULT ((struct ballot_config){0})

@@ -13,7 +13,8 @@
  * any more until it is released.
  *
  * Needs one server (servers = root), which is trusted to count. Honest ranks
- * must compute equal signs for a task: the same batch with the same arithmetic.
+ * must compute equal signs for a task: the same batch with the same arithmetic;
+ * where they cannot, flip_rate says how often they differ.
  *
  * Source: Konstantinidis and Ramamoorthy, "Aspis: A Robust Detection System for
  * Distributed Learning" (ISIT 2022); what is concluded from disputes is not the

@@ -122,10 +122,52 @@ static void a_design_says_for_how_many_it_is(void **state)
     (void)state;
     resolve(&settings, (struct ballot_config){.design = BALLOT_DESIGN_STS}, 8,
             why);
-    assert_int_equal(redundancy_open(&redundancy, &settings, 8, why), -EINVAL);
+    assert_int_equal(
+        redundancy_open(&redundancy, &settings, 8, kernels_pick(NULL), why),
+        -EINVAL);
     assert_memory_equal(why, "design: ", 8);
     assert_true(strlen(why) > 20);
     assert_null(redundancy);
+}
+
+/* What rates make of a tolerance, and that a useless one is refused. */
+static void flips_become_a_tolerance(void **state)
+{
+    struct ballot_config config = {.design = BALLOT_DESIGN_STS,
+                                   .servers = BALLOT_SERVERS_ROOT,
+                                   .flip_rate = 1e-5};
+    struct settings settings;
+    struct redundancy *redundancy;
+    char why[ERROR_BYTES];
+
+    (void)state;
+    refuse(config, 7, "step_count");
+    setenv("BALLOT_STEP_COUNT", "100000", 1);
+    assert_int_equal(resolve(&settings, config, 7, why), 0);
+    assert_int_equal(
+        redundancy_open(&redundancy, &settings, 7, kernels_pick(NULL), why), 0);
+    /* One is expected: P(Poisson(1) >= 15) is 3e-13, and 14 are 4.5e-12. */
+    assert_int_equal(settings.tolerance, 15);
+    redundancy_close(redundancy);
+    setenv("BALLOT_FLIP_RATE", "0.5", 1);
+    config.flip_rate = 0;
+    assert_int_equal(resolve(&settings, config, 7, why), 0);
+    assert_int_equal(
+        redundancy_open(&redundancy, &settings, 7, kernels_pick(NULL), why),
+        -EINVAL);
+    assert_memory_equal(why, "flip_rate: 0.5 is not", 21);
+    /* Of few coordinates half are no more than honest ones may differ in. */
+    setenv("BALLOT_FLIP_RATE", "0.1", 1);
+    setenv("BALLOT_STEP_COUNT", "10", 1);
+    assert_int_equal(resolve(&settings, config, 7, why), 0);
+    assert_int_equal(
+        redundancy_open(&redundancy, &settings, 7, kernels_pick(NULL), why),
+        -EINVAL);
+    assert_memory_equal(why, "flip_rate: ", 11);
+    setenv("BALLOT_FLIP_RATE", "much", 1);
+    refuse(config, 7, "BALLOT_FLIP_RATE=much");
+    unsetenv("BALLOT_FLIP_RATE");
+    unsetenv("BALLOT_STEP_COUNT");
 }
 
 /* All tasks of all workers together: at most 1 MiB a chunk, if it can be. */
@@ -156,7 +198,8 @@ static void chunks_are_short_enough(void **state)
                                  cases[i].ranks, why),
                          0);
         assert_int_equal(redundancy_open(&redundancy, &settings,
-                                         (uint32_t)cases[i].ranks, why),
+                                         (uint32_t)cases[i].ranks,
+                                         kernels_pick(NULL), why),
                          0);
         assert_int_equal(settings.chunk, cases[i].wanted);
         redundancy_close(redundancy);
@@ -179,8 +222,9 @@ static void plans_of_a_step_fit_together(void **state)
             RANKS, why);
     for (uint32_t r = 0; r < RANKS; r++) {
         comms[r].rank = r;
-        assert_int_equal(
-            redundancy_open(&comms[r].redundancy, &settings, RANKS, why), 0);
+        assert_int_equal(redundancy_open(&comms[r].redundancy, &settings, RANKS,
+                                         kernels_pick(NULL), why),
+                         0);
         for (uint32_t before = 0; before < r; before++)
             assert_int_equal(
                 ballot_aspis_plan(&comms[r], 100 + before, tasks[r]), 0);
@@ -246,6 +290,7 @@ int main(void)
         cmocka_unit_test(the_environment_names_designs),
         cmocka_unit_test(what_a_design_cannot_have_is_refused),
         cmocka_unit_test(a_design_says_for_how_many_it_is),
+        cmocka_unit_test(flips_become_a_tolerance),
         cmocka_unit_test(chunks_are_short_enough),
         cmocka_unit_test(plans_of_a_step_fit_together),
         cmocka_unit_test(packed_signs_come_back),

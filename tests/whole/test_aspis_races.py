@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """test_aspis_races.py - redundant rounds of which only the truth is known: a
-worker that writes its slots anew while they are read, an arbiter, and the
-memory that a server takes."""
+worker that writes its slots anew while they are read, an arbiter, replicas that
+differ as rounding makes them, and the memory that a server takes."""
 
 import re
 from pathlib import Path
 
-from whole import Job, Server, build, check, done, sanitized, transport
+from whole import EINVAL, Job, Server, build, check, done, sanitized, transport
 
 SUBSETS, STS = 1, 2
 FIXED, TAKE_OVER = 1, 3
@@ -63,6 +63,31 @@ def arbitrate(scheme):
           [line.text for line in lines])
 
 
+def flip(name, lines, byzantine, disputes):
+    check(f"flips, {name}: who is proven a liar", all(
+        int(line["byzantine"], 16) == byzantine for line in lines),
+          [line.text for line in lines])
+    check(f"flips, {name}: disputes", lines and
+          (int(lines[0]["disputes"]) > 0) == disputes,
+          [line.text for line in lines])
+
+
+def tolerate():
+    """Three signs of each replica are others, of 100000."""
+    rate = {"FLIP_RATE": "3e-5", "STEP_COUNT": 100000}
+    flips = ("flips=3", "count=100000")
+    flip("exact", truths("flips, exact", *flips), 0, True)
+    flip("tolerated", truths("flips, tolerated", *flips, **rate), 0, False)
+    flip("beside liars", truths("flips, beside liars", *flips, "liars=2",
+                                **rate), 3, True)
+    with Job(7, "truths", *flips, FLIP_RATE="0.3", STEP_COUNT=100000) as job:
+        failed = job.wait_all("failed")
+        check("a rate that proves nothing is refused", all(
+            line and line.number("rc") == EINVAL and
+            "flip_rate: 0.3" in line["text"] for line in failed),
+              [line and line.text for line in failed])
+
+
 def peak_kb(count):
     """Of a server in two rounds of 15 workers."""
     name = f"memory of {count} coordinates"
@@ -86,6 +111,7 @@ if transport == "shm":
     check("some of it was seen while it was written", disputes > 0)
 for scheme in (FIXED, TAKE_OVER):
     arbitrate(scheme)
+tolerate()
 if not sanitized:
     small, large = peak_kb(1000000), peak_kb(GRADIENT)
     print(f"peak memory of the server: {small} kB with 1000000 coordinates, "

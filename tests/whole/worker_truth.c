@@ -39,6 +39,19 @@ static int recompute(void *context, uint32_t step, uint32_t task,
     return 0;
 }
 
+/* As rounding does: a few signs are others, on each rank. */
+static void spoil(struct known *k, uint32_t step, uint32_t row)
+{
+    for (uint64_t f = 0; f < option("flips", 0); f++) {
+        uint64_t at =
+            mix(mix(mix((uint64_t)ballot_comm_rank(k->comm) + 9) + step) +
+                64 * row + f) %
+            k->count;
+
+        k->rows[row][at / 64] ^= UINT64_C(1) << at % 64;
+    }
+}
+
 static void cast_step(struct known *k, uint32_t step)
 {
     int members[JURY_REPLICAS_MAX];
@@ -56,6 +69,7 @@ static void cast_step(struct known *k, uint32_t step)
         for (size_t w = 0; w < k->words; w++)
             k->rows[i][w] = truth(step, k->plan[i], w) ^
                             (part == BALLOT_PART_TRUTH ? 0 : UINT64_MAX);
+        spoil(k, step, i);
     }
     need(ballot_aspis_vote((const void *const *)k->rows, k->recv, k->count,
                            BALLOT_SIGNS, step, k->comm, NULL),
