@@ -184,6 +184,20 @@ static void test_every_scheme_does_what_it_says(void **state)
         }
 }
 
+/* Two of four are no majority. */
+static void test_half_is_no_majority(void **state)
+{
+    const int members[] = {0, 1, 4, 5}, more[] = {0, 1, 2, 5};
+    struct ballot_cast cast;
+
+    (void)state;
+    ballot_cast_draw(&cast, BALLOT_SCHEME_MAJORITY, 13, 3, 0);
+    assert_int_equal(ballot_cast_part(&cast, 0, 0, 0, members, 4),
+                     BALLOT_PART_TRUTH);
+    assert_int_equal(ballot_cast_part(&cast, 0, 0, 0, more, 4),
+                     BALLOT_PART_LIE);
+}
+
 /* Of independent liars each has a voice of its own; the others lie as one, and
  * at the same times. */
 static void test_rate_and_voice(void **state)
@@ -228,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_a_seed_draws_all_workers_alike),
         cmocka_unit_test(test_bad_casts_are_refused),
         cmocka_unit_test(test_every_scheme_does_what_it_says),
+        cmocka_unit_test(test_half_is_no_majority),
         cmocka_unit_test(test_rate_and_voice),
         cmocka_unit_test(test_names_are_all_there),
     };
