@@ -214,9 +214,15 @@ static void leave_failed_run(struct tally *t)
 
 void decide_close(struct tally *t)
 {
-    for (uint32_t v = 0; v < t->config.shape.ranks; v++)
+    uint32_t ranks = t->config.shape.ranks;
+
+    /* A rank that serves is last, for its own result has no way to go. */
+    for (uint32_t i = 1; i <= ranks; i++) {
+        uint32_t v = (t->config.server + i) % ranks;
+
         if (is_in(t, v, t->base))
             tally_queue_answer(t, v, t->base);
+    }
     advance_run(t);
     *open_at(t, t->base) = (struct open_chunk){0};
     t->quorum_in = false;
