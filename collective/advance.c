@@ -386,20 +386,21 @@ static size_t work_once(struct ballot_comm *comm, uint64_t now_ns)
     if (bytes == 0 && comm->failed == 0 &&
         (start_ring(comm, now_ns) || ring_step(comm->ring, now_ns)))
         bytes = STEP_BYTES;
-    take_ends(comm, now_ns);
     return bytes;
 }
 
 /* One large chunk of work, or several small ones. */
 static bool work(struct ballot_comm *comm, uint64_t now_ns)
 {
-    size_t bytes = work_once(comm, now_ns), all = bytes;
+    size_t all = 0, bytes;
 
-    comm->quiet = bytes == 0 && !endpoints_busy(comm);
-    while (bytes > 0 && all < STEP_BYTES) {
+    do {
         bytes = work_once(comm, now_ns);
         all += bytes;
-    }
+    } while (bytes > 0 && all < STEP_BYTES);
+    comm->quiet = all == 0 && !endpoints_busy(comm);
+    if (comm->majority != NULL)
+        take_ends(comm, now_ns);
     return all > 0;
 }
 
@@ -439,8 +440,7 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
 
 bool advance_busy(const struct ballot_comm *comm)
 {
-    return comm->active_count > 0 || atomic_load(&comm->queued) > 0 ||
-           endpoints_busy(comm);
+    return comm->active_count > 0 || atomic_load(&comm->queued) > 0;
 }
 
 void advance_fail(struct ballot_comm *comm, int error)
