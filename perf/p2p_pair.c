@@ -9,14 +9,16 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <sched.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     JOIN_MS = 60000,
     SILENCE_MS = 10000,
-    SPINS = 4096, /* empty polls, then yield and look at the clock */
+    SPINS = 16,       /* empty polls, then look at the clock */
+    SPIN_NS = 100000, /* of silence, then sleep */
+    SLEEP_MS = 100,
 };
 
 const char *const p2p_over_names[P2P_OVERS] = {
@@ -263,6 +265,17 @@ static void move(struct p2p_pair *pair)
                                                     P2P_EVENTS - waiting);
 }
 
+/* Until something arrives: others may need our core, of all a device that the
+ * kernel plays. */
+static void sleep_armed(const struct p2p_pair *pair)
+{
+    struct pollfd waits = {.events = POLLIN};
+
+    waits.fd = transport_of(pair)->arm(endpoint_of(pair));
+    if (waits.fd >= 0)
+        poll(&waits, 1, SLEEP_MS);
+}
+
 /* Nothing came once more. */
 static int wait_a_little(struct p2p_pair *pair)
 {
@@ -275,7 +288,8 @@ static int wait_a_little(struct p2p_pair *pair)
         pair->idle_ns = now;
     if (now - pair->idle_ns > SILENCE_MS * UINT64_C(1000000))
         return -ETIMEDOUT;
-    sched_yield();
+    if (now - pair->idle_ns > SPIN_NS)
+        sleep_armed(pair);
     return 0;
 }
 
