@@ -7,8 +7,10 @@
  * such a caller the engine thread has it. Who sleeps has armed every endpoint
  * before, so that peers wake it. After a caller has left, the thread dozes for
  * a moment, for the next call comes soon and should find nothing armed; when
- * none came in a millisecond, the thread takes over. While one caller drives
- * for long, as a server does, the thread rests until that caller leaves.
+ * none came in a millisecond, the thread takes over. While calls go on it looks
+ * less often, for it takes their core to do so; what it then does late is done
+ * for ranks that mostly wait for this rank's next vote anyway. While one caller
+ * drives for long, as a server does, the thread rests until that caller leaves.
  */
 #include <errno.h>
 #include <sched.h>
@@ -21,17 +23,14 @@
 #include <unistd.h>
 
 #include "comm.h"
+#include "patience.h"
 #include "relax.h"
 
 enum {
     DOZE_NS = 1000000,
+    DOZE_MOST_NS = 8000000,
     DOZES_MAX = 20, /* while one caller drives; then rest until it leaves */
     REST_S = 3600,
-    SPIN_MOST_NS = 20000, /* then yield */
-    SPIN_PROBE_NS = 1000, /* once in PROBE_EVERY waits at least so long */
-    PROBE_EVERY = 64,
-    YIELD_NS = 200000,  /* then sleep */
-    CROWDED_NS = 50000, /* the same with more ranks than cores */
 };
 
 static struct {
@@ -51,10 +50,8 @@ static struct {
     struct ballot_comm *comms;
     uint64_t drives; /* by callers */
     bool stop;
-    int asleep;       /* threads that wait in epoll */
-    bool crowded;     /* more ranks on this host than cores for them */
-    uint64_t spin_ns; /* as long as spinning has paid lately */
-    uint64_t waits;
+    int asleep; /* threads that wait in epoll */
+    struct patience patience;
 } engine = {
     .life = PTHREAD_MUTEX_INITIALIZER,
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -214,18 +211,18 @@ static void sleep_armed(int most_ms)
 }
 
 /* `dozes` in a row in which nobody gave the role back. */
-static void doze(uint32_t dozes)
+static void doze(uint32_t dozes, uint64_t doze_ns)
 {
     engine.resting = engine.driven && dozes >= DOZES_MAX;
-    wait_until(&engine.freed,
-               engine_now() +
-                   (engine.resting ? REST_S * UINT64_C(1000000000) : DOZE_NS));
+    if (engine.resting)
+        doze_ns = REST_S * UINT64_C(1000000000);
+    wait_until(&engine.freed, engine_now() + doze_ns);
     engine.resting = false;
 }
 
 static void *run(void *unused)
 {
-    uint64_t seen = 0;
+    uint64_t seen = 0, doze_ns = DOZE_NS;
     uint32_t dozes = 0;
 
     (void)unused;
@@ -234,8 +231,10 @@ static void *run(void *unused)
         give_way();
         if (engine.driven || (engine.drives != seen && !outstanding())) {
             dozes = engine.drives == seen ? dozes + 1 : 0;
+            doze_ns = dozes > 0 ? DOZE_NS : 2 * doze_ns;
+            doze_ns = doze_ns < DOZE_MOST_NS ? doze_ns : DOZE_MOST_NS;
             seen = engine.drives;
-            doze(dozes);
+            doze(dozes, doze_ns);
         } else if (!drive(engine_now()) && !engine.driven && arm_all()) {
             sleep_armed(-1);
         }
@@ -317,15 +316,13 @@ uint32_t engine_cores(void)
     return (uint32_t)CPU_COUNT(&set);
 }
 
-/* Whether callers should yield rather than spin: with the lock. */
+/* Whether somebody may need our core: with the lock. */
 static void measure_crowd(void)
 {
-    uint32_t cores = engine_cores();
-
-    engine.crowded = false;
+    engine.patience.crowded = false;
     for (struct ballot_comm *c = engine.comms; c != NULL; c = c->next)
-        if (c->local_ranks > cores)
-            engine.crowded = true;
+        if (c->local_ranks > c->local_cores)
+            engine.patience.crowded = true;
 }
 
 static void unwatch(struct ballot_comm *comm)
@@ -379,33 +376,16 @@ void engine_detach(struct ballot_comm *comm)
  * may keep somebody. False when it is time to sleep. */
 static bool linger(uint64_t idle_ns)
 {
-    if (idle_ns > (engine.crowded ? CROWDED_NS : YIELD_NS))
-        return false;
-    if (idle_ns > engine.spin_ns) {
+    switch (patience_ask(&engine.patience, idle_ns)) {
+    case PATIENCE_SPIN: relax(); return true;
+    case PATIENCE_YIELD:
         pthread_mutex_unlock(&engine.lock);
         sched_yield();
         engine_lock();
-    } else {
-        relax();
+        return true;
+    case PATIENCE_SLEEP: break;
     }
-    return true;
-}
-
-/*
- * A wait is over. What came while we spun came from another core: spinning
- * pays. What came only when we yielded may have needed our core: then we were
- * in its way.
- */
-static void learn_spin(uint64_t idle_ns)
-{
-    if (idle_ns <= engine.spin_ns)
-        engine.spin_ns += engine.spin_ns + SPIN_PROBE_NS;
-    else
-        engine.spin_ns /= 2;
-    if (++engine.waits % PROBE_EVERY == 0 && engine.spin_ns < SPIN_PROBE_NS)
-        engine.spin_ns = SPIN_PROBE_NS;
-    if (engine.spin_ns > SPIN_MOST_NS)
-        engine.spin_ns = SPIN_MOST_NS;
+    return false;
 }
 
 static int milliseconds(uint64_t ns)
@@ -424,7 +404,7 @@ static int drive_until(atomic_bool *done, uint64_t deadline_ns)
         now = engine_now();
         if (drive(now)) {
             if (since_ns != 0)
-                learn_spin(now - since_ns);
+                patience_learn(&engine.patience, now - since_ns);
             since_ns = 0;
             give_way();
             continue;

@@ -42,8 +42,10 @@ static uint32_t kept_results(const struct settings *s)
 /* The cores that every rank of this host can have to itself. */
 static uint32_t spare_threads(const struct ballot_comm *comm)
 {
-    uint32_t threads = engine_cores() / comm->local_ranks;
+    uint32_t threads = comm->local_cores / comm->local_ranks;
+    uint32_t ours = engine_cores();
 
+    threads = threads < ours ? threads : ours;
     if (threads < 1)
         return 1;
     return threads < THREADS_DEFAULT_MAX ? threads : THREADS_DEFAULT_MAX;

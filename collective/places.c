@@ -5,6 +5,7 @@
 #include "places.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,18 @@ static int listen_address(const struct sockaddr *root, uint32_t root_bytes,
     return 0;
 }
 
+/* Those of the first CORE_WORDS * 64 that this process may run on. */
+static void list_cores(uint64_t cores[CORE_WORDS])
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return;
+    for (uint32_t c = 0; c < CORE_WORDS * 64; c++)
+        if (CPU_ISSET(c, &set))
+            cores[c / 64] |= UINT64_C(1) << c % 64;
+}
+
 int places_open(struct ballot_comm *comm, const struct sockaddr *root,
                 uint32_t root_bytes, struct places *ours, char *why)
 {
@@ -99,6 +112,7 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
     uint32_t want = comm->settings.transport;
     int rc = listen_address(root, root_bytes, interface, why);
 
+    list_cores(ours->cores);
     if (rc == 0)
         rc = open_endpoint(comm, PLACE_SHM, &transport_shm, &config, ours, why);
     if (rc == 0 && (want == WANT_AUTO || want == WANT_VERBS))
@@ -153,6 +167,23 @@ static int refuse_shm(const struct ballot_comm *comm, uint32_t rank, bool same,
     return -EHOSTUNREACH;
 }
 
+/* Members that are bound each to its own core have as many as they are. */
+static void count_local(struct ballot_comm *comm, const struct places *table)
+{
+    const struct address *ours = &table[comm->rank].address[PLACE_SHM];
+    uint64_t cores[CORE_WORDS] = {0};
+
+    for (uint32_t m = 0; m < comm->members; m++) {
+        if (!shm_same_host(ours, &table[m].address[PLACE_SHM]))
+            continue;
+        comm->local_ranks++;
+        for (uint32_t w = 0; w < CORE_WORDS; w++)
+            cores[w] |= table[m].cores[w];
+    }
+    for (uint32_t w = 0; w < CORE_WORDS; w++)
+        comm->local_cores += (uint32_t)__builtin_popcountll(cores[w]);
+}
+
 static int choose_places(struct ballot_comm *comm, const struct places *table,
                          bool *wanted[ENDPOINTS_MAX], char *why)
 {
@@ -165,7 +196,6 @@ static int choose_places(struct ballot_comm *comm, const struct places *table,
         bool devices = verbs_address_is_there(&ours[PLACE_VERBS]) &&
                        verbs_address_is_there(&theirs[PLACE_VERBS]);
 
-        comm->local_ranks += same;
         if (!comm_links(comm, comm->rank, r))
             continue;
         if (!local && r != comm->rank && comm->settings.transport == WANT_SHM)
@@ -290,6 +320,7 @@ int places_connect(struct ballot_comm *comm, const struct places *table,
         if (wanted[place] == NULL)
             rc = -ENOMEM;
     }
+    count_local(comm, table);
     if (rc == 0)
         rc = choose_places(comm, table, wanted, why);
     if (rc == 0)

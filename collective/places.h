@@ -12,10 +12,14 @@
 enum place { PLACE_SHM, PLACE_VERBS, PLACE_TCP };
 enum { WANT_AUTO, WANT_SHM, WANT_TCP, WANT_VERBS };
 
-/* What a rank tells all others of its endpoints; zeros where it has none. */
+enum { CORE_WORDS = 16 };
+
+/* What a rank tells all others of its endpoints, zeros where it has none, and
+ * of the cores that it may run on: bit c mod 64 of word c / 64. */
 struct places {
     char host[HOST_BYTES];
     uint32_t trusts_host; /* a dedicated server: shm with its own uid */
+    uint64_t cores[CORE_WORDS];
     struct address address[ENDPOINTS_MAX];
 };
 
