@@ -165,6 +165,21 @@ static inline uint32_t mask_lines(uint32_t ranks)
     return ranks <= HEADER_MASK_RANKS ? 0 : (ranks + 511) / 512;
 }
 
+/*
+ * Bytes of `planes` rows of signs, one behind the other, as they travel: whole
+ * lines, but for the last words of the last row that hold no coordinate. What
+ * is in a slot there may be anything.
+ */
+static inline uint32_t planes_bytes(uint32_t coordinates, uint32_t planes)
+{
+    uint32_t lines = (uint32_t)lines_for(coordinates);
+    uint32_t words = (coordinates + 63) / 64;
+
+    if (planes == 0)
+        return 0;
+    return LINE_BYTES * lines * planes - 8 * (LINE_WORDS * lines - words);
+}
+
 /* Bytes of a put, header line included; rows_valid(). */
 static inline uint32_t vote_bytes(const struct shape *shape,
                                   const struct call *call, bool abstain)
@@ -173,21 +188,20 @@ static inline uint32_t vote_bytes(const struct shape *shape,
 
     if (abstain || call->rows == ROWS_NONE)
         planes = 0;
-    return LINE_BYTES * (1 + (uint32_t)lines_for(call->coordinates) * planes);
+    return LINE_BYTES + planes_bytes(call->coordinates, planes);
 }
 
 /* Bytes of a result in its slot, header line and mask lines included. */
 static inline uint32_t result_bytes(const struct shape *shape,
                                     const struct header *header)
 {
-    uint32_t lines = 1 + mask_lines(shape->ranks);
+    uint32_t bytes = LINE_BYTES * (1 + mask_lines(shape->ranks));
 
     if (header->status == STATUS_DIFFERS)
-        lines += sizeof(struct difference) / LINE_BYTES;
+        bytes += sizeof(struct difference);
     if (header->status == STATUS_OK && (header->flags & FLAG_LANDS) == 0)
-        lines +=
-            (uint32_t)lines_for(header->call.coordinates) * shape->planes_down;
-    return LINE_BYTES * lines;
+        bytes += planes_bytes(header->call.coordinates, shape->planes_down);
+    return bytes;
 }
 
 /* Bytes that the largest message of either direction needs. */

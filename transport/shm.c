@@ -319,7 +319,7 @@ static int shm_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     struct shm_link *link = &endpoint->links[peer];
     _Atomic uint64_t *notice;
 
-    assert(slot < endpoint->layout.slots && bytes >= 64 && bytes % 64 == 0 &&
+    assert(slot < endpoint->layout.slots && bytes >= 64 && bytes % 8 == 0 &&
            bytes <= endpoint->layout.slot_bytes);
     if (!linked(link))
         return -ENOTCONN;
@@ -349,7 +349,7 @@ static int take(const struct endpoint *endpoint, struct shm_link *link,
     if ((uint16_t)notice == (uint16_t)(next - endpoint->layout.notices))
         return 0;
     if ((uint16_t)notice != (uint16_t)next || slot >= endpoint->layout.slots ||
-        bytes < 64 || bytes > endpoint->layout.slot_bytes || bytes % 64 != 0)
+        bytes < 64 || bytes > endpoint->layout.slot_bytes || bytes % 8 != 0)
         return -EPROTO;
     link->taken = next;
     event->slot = slot;

@@ -225,7 +225,7 @@ static int sim_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     const struct port *port = &endpoint->ports[peer];
     int rc = 0;
 
-    assert(slot < endpoint->config.slots && bytes >= 64 && bytes % 64 == 0 &&
+    assert(slot < endpoint->config.slots && bytes >= 64 && bytes % 8 == 0 &&
            bytes <= endpoint->config.slot_bytes);
     pthread_mutex_lock(&endpoint->sim->lock);
     if (!linked(port))

@@ -46,7 +46,7 @@ struct sim_config {
 };
 
 /* Called for each put with the bytes as they leave; it may change them, and
- * *bytes to any multiple of 64 up to slot_bytes. Not with threads. */
+ * *bytes to any multiple of 8 up to slot_bytes. Not with threads. */
 typedef void sim_twist_fn(void *context, uint32_t from, uint32_t to,
                           uint32_t slot, void *staged, uint32_t *bytes);
 

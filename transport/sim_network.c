@@ -251,12 +251,13 @@ static uint64_t plan_notice(struct sim *sim, struct port *port)
     return at;
 }
 
-/* Cuts [0, what.bytes) into pieces of whole lines that land in any order
+/* Cuts [0, what.bytes) into pieces of lines that land in any order
  * between now and `until_ns`, the last one exactly then. */
 static void schedule_pieces(struct sim *sim, struct happening what,
                             uint32_t pieces, uint64_t until_ns)
 {
-    uint32_t lines = what.bytes / 64, first = 0;
+    uint32_t bytes = what.bytes;
+    uint32_t lines = (bytes + 63) / 64, first = 0;
     uint64_t at[PIECES_MAX];
     uint32_t lines_in[PIECES_MAX] = {0};
     uint32_t earliest = 0, last = (uint32_t)sim_below(sim, pieces);
@@ -277,6 +278,8 @@ static void schedule_pieces(struct sim *sim, struct happening what,
         what.at_ns = at[i];
         what.first = 64 * start;
         what.bytes = 64 * lines_in[i];
+        if (lines_in[i] > 0 && what.first + what.bytes > bytes)
+            what.bytes = bytes - what.first;
         /* Of two at the same time the heap takes the earlier scheduled. */
         what.begins = i == earliest;
         what.leaves = i == last;

@@ -34,7 +34,7 @@ bool tcp_put_is_valid(const struct endpoint *endpoint, uint32_t slot,
                       uint32_t bytes)
 {
     return slot < endpoint->config.slots && bytes >= 64 &&
-           bytes <= endpoint->config.slot_bytes && bytes % 64 == 0;
+           bytes <= endpoint->config.slot_bytes && bytes % 8 == 0;
 }
 
 /* ---- Sending ---- */

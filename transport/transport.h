@@ -56,7 +56,7 @@ struct event {
     } kind;
     uint32_t peer;
     uint32_t slot;      /* < slots */
-    uint32_t bytes;     /* 64 <= bytes <= slot_bytes, a multiple of 64 */
+    uint32_t bytes;     /* 64 <= bytes <= slot_bytes, a multiple of 8 */
     const void *memory; /* the slot, 64-byte aligned; the peer can write it
                            again, so read each byte once */
     int reason;         /* LOST only: negative errno; -EPROTO if the peer broke
@@ -106,7 +106,7 @@ struct transport {
      */
     void *(*stage)(struct endpoint *endpoint, uint32_t peer, uint32_t slot);
     /*
-     * Sends the first `bytes` (64 <= bytes <= slot_bytes, a multiple of 64) of
+     * Sends the first `bytes` (64 <= bytes <= slot_bytes, a multiple of 8) of
      * what was staged, with notification. Never full: a slot can be put only
      * once until it has left. -ENOTCONN if the peer is lost, -EBUSY if the
      * previous put of this slot is still leaving.

@@ -233,7 +233,7 @@ static int enqueue(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     uint64_t bytes = (uint64_t)put->bytes + put->to_bytes;
 
     if (slot >= endpoint->config.slots || put->bytes < 64 ||
-        put->bytes % 64 != 0 || bytes > endpoint->config.slot_bytes)
+        put->bytes % 8 != 0 || bytes > endpoint->config.slot_bytes)
         return -EINVAL;
     if (link == NULL)
         return -ENOTCONN;

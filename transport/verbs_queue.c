@@ -112,7 +112,7 @@ static bool is_valid(const struct endpoint *endpoint,
 
     return slot < endpoint->config.slots &&
            verbs_stripe_of(endpoint, slot) == stripe && bytes >= 64 &&
-           bytes <= endpoint->config.slot_bytes && bytes % 64 == 0 &&
+           bytes <= endpoint->config.slot_bytes && bytes % 8 == 0 &&
            ahead < endpoint->arrivals &&
            !link->arrivals[number % endpoint->arrivals].there;
 }

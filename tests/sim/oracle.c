@@ -271,7 +271,8 @@ static void judge(struct oracle *o, const struct vote *vote,
     verdict->counted = true;
     for (uint32_t i = 0; i < rows->count; i++)
         if (o->plan->roles[rows->voter[i]] != ROLE_LIAR)
-            check_row(o, rows, i, agreed, &call, vote->words);
+            check_row(o, rows, i, agreed, &call,
+                      (agreed->call.coordinates + 63) / 64);
     check_voters(o, rows, agreed, verdict);
     first = agreed->call.chunk * (call.chunk_coordinates / 64);
     for (uint32_t w = 0; w < vote->words; w++) {

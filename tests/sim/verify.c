@@ -116,17 +116,15 @@ static void check_values(const struct oracle *o, uint32_t rank,
 /* ---- What was answered ----------------------------------------------------
  */
 
-/* One plane of a chunk, whole lines: its tail is zero. */
+/* One plane of a chunk; what is behind its last word does not travel. */
 static bool plane_is(const uint8_t *plane, const uint64_t *truth,
                      uint32_t coordinates)
 {
-    for (uint32_t w = 0; w < (coordinates + 511) / 512 * 8; w++) {
-        uint64_t word, wanted = 0;
+    for (uint32_t w = 0; w < (coordinates + 63) / 64; w++) {
+        uint64_t word;
 
         memcpy(&word, plane + (size_t)w * 8, 8);
-        if (w * 64 < coordinates)
-            wanted = truth[w];
-        if (word != wanted)
+        if (word != truth[w])
             return false;
     }
     return true;

@@ -65,7 +65,7 @@ static void a_notice_that_lies_cuts_its_writer_off(void **state)
         {1, 0xffff, 64},         /* far behind the memory */
         {1, 0, 0},               /* nothing */
         {1, 0, 63},              /* no whole line */
-        {1, 0, 96},              /* one and a half */
+        {1, 0, 100},             /* no whole word */
         {1, 0, SLOT_BYTES + 64}, /* runs into the next slot */
         {1, SLOTS - 1, SLOT_BYTES + 64},
         {1, 0, 0xffffffc0},
