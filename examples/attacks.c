@@ -9,9 +9,7 @@
 #include "attacks.h"
 
 #include <assert.h>
-#include <ballot_attack.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,17 +21,23 @@ static const struct {
     float factor;
 } attacks[ATTACKS] = {
     [ATTACK_FLIP] = {"flip", BALLOT_ATTACK_REVERSED, 1.0f},
+    [ATTACK_INVERT] = {"invert", BALLOT_ATTACK_REVERSED, 1.0f},
     [ATTACK_REVERSE] = {"reverse", BALLOT_ATTACK_REVERSED, 100.0f},
     [ATTACK_RANDOM] = {"random", BALLOT_ATTACK_RANDOM, 1.0f},
     /* More than any coordinate of a network that has learnt something. */
     [ATTACK_CONSTANT] = {"constant", BALLOT_ATTACK_CONSTANT, 1.0f},
     [ATTACK_ANTI] = {"anti", BALLOT_ATTACK_ANTI, 1.0f},
+    [ATTACK_SELECTIVE] = {"selective", BALLOT_ATTACK_SELECTIVE, 1.0f},
+    [ATTACK_ALIE] = {"alie", BALLOT_ATTACK_ALIE, 1.0f},
+    [ATTACK_PRODUCT] = {"product", BALLOT_ATTACK_PRODUCT, 100.0f},
+    [ATTACK_MIMIC] = {"mimic", BALLOT_ATTACK_MIMIC, 0.0f},
+    [ATTACK_NAN] = {"nan", BALLOT_ATTACK_NAN, 0.0f},
 };
 
 struct liar {
     enum attack attack;
     uint32_t honest;
-    /* ATTACK_ANTI only: what the liar works out about the honest ranks. */
+    /* Where the attack needs it: what the liar works out about the honest. */
     float *gradient;    /* [NETWORK_PARAMETERS], of one of them */
     float *momenta;     /* [honest][NETWORK_PARAMETERS] */
     const void **votes; /* [honest], where the momenta of each begin */
@@ -54,7 +58,7 @@ int liar_open(struct liar **liar, enum attack attack, uint32_t honest)
         return refuse_memory();
     l->attack = attack;
     l->honest = honest;
-    if (attack == ATTACK_ANTI) {
+    if (attack_needs_honest(attack)) {
         l->gradient = calloc(NETWORK_PARAMETERS, sizeof(*l->gradient));
         l->votes = calloc(honest, sizeof(*l->votes));
         l->momenta =
@@ -106,28 +110,64 @@ static void undo_momentum(float *gradient, const struct attack_scene *scene)
         gradient[i] = (gradient[i] - beta * scene->momentum[i]) / (1.0f - beta);
 }
 
+bool attack_needs_honest(enum attack attack)
+{
+    switch (attacks[attack].attack) {
+    case BALLOT_ATTACK_ALIE:
+    case BALLOT_ATTACK_PRODUCT:
+    case BALLOT_ATTACK_ANTI:
+    case BALLOT_ATTACK_SELECTIVE:
+    case BALLOT_ATTACK_MIMIC: return true;
+    default: return false;
+    }
+}
+
+/* As signs, for as a number -0 would vote plus as 0 does. */
+static int invert(float *gradient, const struct ballot_attack_scene *scene)
+{
+    uint64_t signs[(NETWORK_PARAMETERS + 63) / 64];
+    int rc = ballot_pack(signs, gradient, NETWORK_PARAMETERS, BALLOT_FLOAT32);
+
+    if (rc == 0)
+        rc = ballot_attack_lie(BALLOT_ATTACK_REVERSED, signs,
+                               NETWORK_PARAMETERS, BALLOT_SIGNS, scene);
+    if (rc == 0)
+        rc = ballot_unpack(gradient, signs, NETWORK_PARAMETERS, BALLOT_FLOAT32);
+    return rc;
+}
+
+void attack_task(enum attack attack, float *gradient,
+                 struct ballot_attack_scene scene)
+{
+    int rc;
+
+    scene.factor = attacks[attack].factor;
+    if (attack == ATTACK_INVERT)
+        rc = invert(gradient, &scene);
+    else
+        rc = ballot_attack_lie(attacks[attack].attack, gradient,
+                               NETWORK_PARAMETERS, BALLOT_FLOAT32, &scene);
+    assert(rc == 0);
+    (void)rc;
+}
+
 void liar_lie(struct liar *liar, float *gradient,
               const struct attack_scene *scene)
 {
     const struct ballot_attack_scene known = {
         .honest = liar->votes,
         .honest_count = liar->honest,
-        .factor = attacks[liar->attack].factor,
         .seed = scene->seed,
         .step = scene->step,
         .voice = scene->rank + 1,
     };
-    int rc;
 
     assert(scene->honest == liar->honest && scene->batch <= BATCH_MAX);
     /* All liars work out the same votes, and oppose them together. */
     for (uint32_t rank = 0; liar->votes != NULL && rank < liar->honest; rank++)
         add_honest_vote(liar, rank, scene);
-    rc = ballot_attack_lie(attacks[liar->attack].attack, gradient,
-                           NETWORK_PARAMETERS, BALLOT_FLOAT32, &known);
-    assert(rc == 0);
-    (void)rc;
-    if (liar->attack == ATTACK_ANTI)
+    attack_task(liar->attack, gradient, known);
+    if (liar->votes != NULL || liar->attack == ATTACK_INVERT)
         undo_momentum(gradient, scene);
 }
 

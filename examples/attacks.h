@@ -5,16 +5,24 @@
 #ifndef ATTACKS_H
 #define ATTACKS_H
 
+#include <ballot_attack.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mnist.h"
 
 enum attack {
-    ATTACK_FLIP,     /* -1 times the true gradient */
-    ATTACK_REVERSE,  /* -100 times */
-    ATTACK_RANDOM,   /* normal noise */
-    ATTACK_CONSTANT, /* the same value everywhere */
-    ATTACK_ANTI,     /* against the majority of the honest ranks */
+    ATTACK_FLIP,      /* -1 times the true gradient; zeros stay plus */
+    ATTACK_INVERT,    /* the other sign everywhere, of zeros too */
+    ATTACK_REVERSE,   /* -100 times */
+    ATTACK_RANDOM,    /* normal noise */
+    ATTACK_CONSTANT,  /* the same value everywhere */
+    ATTACK_ANTI,      /* against the majority of the honest */
+    ATTACK_SELECTIVE, /* that where it is smallest, else with it */
+    ATTACK_ALIE,      /* a little away from the mean of the honest */
+    ATTACK_PRODUCT,   /* -100 times that mean */
+    ATTACK_MIMIC,     /* what the first of the honest says */
+    ATTACK_NAN,       /* not a number */
     ATTACKS,
 };
 
@@ -42,6 +50,15 @@ void liar_close(struct liar **liar); /* *liar may be NULL */
 /* Replaces gradient[NETWORK_PARAMETERS], the liar's true one, by the lie. */
 void liar_lie(struct liar *liar, float *gradient,
               const struct attack_scene *scene);
+
+/* Whether the liar must know what honest ranks say: scene.honest of
+ * ballot_attack.h, which liar_lie() finds out by itself. */
+bool attack_needs_honest(enum attack attack);
+
+/* The same for the gradient of a redundant task, which no momentum follows; of
+ * `scene` all but the factor is given. */
+void attack_task(enum attack attack, float *gradient,
+                 struct ballot_attack_scene scene);
 
 /* The name as --attack takes it; NULL from ATTACKS on. */
 const char *attack_name(enum attack attack);
