@@ -5,11 +5,15 @@
  *   ballot-run -n 7 2_sign_sgd
  *   ballot-run -n 7 2_sign_sgd --liars 3 --attack reverse
  *   ballot-run -n 7 2_sign_sgd --liars 3 --attack reverse --op mean
+ *   ballot-run -n 7 2_sign_sgd --liars 3 --attack reverse --redundancy 3
  *
  * All ranks start with the same parameters. In each step a rank draws a batch
  * of its own, computes the gradient and calls ballot_signum_step(), which votes
  * on the sign of each coordinate of the momentum and moves the parameters by
  * the outcome. Parameters never travel: equal votes keep them equal.
+ *
+ * With --redundancy it is each task of a common batch that is voted on, and
+ * redundancy.c finds out who lies.
  */
 #include <ballot.h>
 
@@ -26,6 +30,7 @@
 #include "mnist.h"
 #include "network.h"
 #include "options.h"
+#include "redundancy.h"
 
 enum {
     REPORTS = 10,
@@ -41,7 +46,8 @@ struct training {
     uint32_t failures; /* in a row */
     struct mnist train;
     struct mnist test;
-    struct liar *liar; /* NULL on an honest rank */
+    struct liar *liar;             /* NULL on an honest rank */
+    struct redundancy *redundancy; /* NULL without */
     struct dump dump;
     struct curve curve;
     double loss;            /* sum since the last report */
@@ -137,6 +143,24 @@ static int step_by_majority(struct training *t, uint32_t step)
     return dump_after(&t->dump, step, t->momentum, t->parameters);
 }
 
+static int step_by_tasks(struct training *t, uint32_t step)
+{
+    const struct options *o = &t->options;
+    const float rate = o->rate * fall(o, step);
+    float loss = 0.0f;
+    int error =
+        redundancy_vote(t->redundancy, t->parameters, step, t->gradient, &loss);
+
+    if (error != 0)
+        return survive(t, step, error);
+    t->failures = 0;
+    t->loss += (double)loss;
+    for (uint32_t i = 0; i < NETWORK_PARAMETERS; i++)
+        t->parameters[i] -=
+            rate * (t->gradient[i] + o->weight_decay * t->parameters[i]);
+    return 0;
+}
+
 static int step_by_mean(struct training *t, uint32_t step)
 {
     const struct options *o = &t->options;
@@ -153,6 +177,14 @@ static int step_by_mean(struct training *t, uint32_t step)
             rate * (t->momentum[i] + o->weight_decay * t->parameters[i]);
     }
     return 0;
+}
+
+static int take_step(struct training *t, uint32_t step)
+{
+    if (t->redundancy != NULL)
+        return step_by_tasks(t, step);
+    compute_gradient(t, step);
+    return t->options.mean ? step_by_mean(t, step) : step_by_majority(t, step);
 }
 
 /* ---- What is seen of it ------------------------------------------------- */
@@ -194,13 +226,16 @@ static int measure_bytes(struct training *t, double *bytes_a_step)
 
 /*
  * Adds what one step costs in fp32: the same coordinates in the same places,
- * each as four bytes. As a voter a rank puts all of them once; the servers
- * together put them once for each rank. With a quorum it is rank 0 that serves
- * all who live.
+ * each as four bytes. As a voter a rank puts all of them once, or once for each
+ * of its redundant tasks; the servers together put them once for each rank.
+ * With a quorum it is rank 0 that serves all who live.
  */
 static int add_float_bytes(struct training *t)
 {
     const double all = 4.0 * NETWORK_PARAMETERS;
+    const double voted = t->redundancy == NULL
+                             ? all
+                             : 4.0 * redundancy_coordinates(t->redundancy);
     struct ballot_round round = {0};
     int error = 0;
 
@@ -208,7 +243,7 @@ static int add_float_bytes(struct training *t)
         error = ballot_comm_round(t->comm, &round);
     if (error != 0)
         return complain(t, error);
-    t->float_bytes += all + (t->quorum ? all * (t->ranks - round.lost) : all);
+    t->float_bytes += voted + (t->quorum ? all * (t->ranks - round.lost) : all);
     return 0;
 }
 
@@ -261,6 +296,8 @@ static void print_result(const struct training *t)
         return;
     printf("bytes a step: %.0f, fp32: %.0f, ratio %.2f\n", t->bytes_all / steps,
            t->float_bytes_all / steps, t->float_bytes_all / t->bytes_all);
+    if (t->redundancy != NULL)
+        redundancy_print(t->redundancy);
     printf("final test accuracy: %.4f\n",
            network_accuracy(t->parameters, &t->test));
 }
@@ -271,9 +308,7 @@ static int train(struct training *t)
     int error = bytes_put(t, &t->bytes);
 
     for (uint32_t step = 0; error == 0 && step < steps; step++) {
-        compute_gradient(t, step);
-        error =
-            t->options.mean ? step_by_mean(t, step) : step_by_majority(t, step);
+        error = take_step(t, step);
         if (error == 0)
             error = add_float_bytes(t);
         if (error == 0 &&
@@ -292,8 +327,12 @@ static int train(struct training *t)
 static int join(struct training *t)
 {
     const char *quorum = getenv("BALLOT_QUORUM");
-    int error = ballot_comm_init_env(&t->comm, NULL);
+    struct ballot_config config = BALLOT_CONFIG_DEFAULT;
+    int error;
 
+    if (t->options.replicas != 0)
+        redundancy_configure(&config, &t->options);
+    error = ballot_comm_init_env(&t->comm, &config);
     if (error != 0) {
         fprintf(stderr, "%s\n", ballot_last_error(NULL));
         return error;
@@ -313,9 +352,14 @@ static int join(struct training *t)
 static int count_steps(struct training *t)
 {
     struct options *o = &t->options;
-    const uint64_t a_step = (uint64_t)o->batch * t->ranks;
+    struct ballot_aspis_shape shape = {.tasks = t->ranks};
+    const int error =
+        o->replicas == 0 ? 0 : ballot_aspis_shape(t->comm, &shape);
+    const uint64_t a_step = (uint64_t)o->batch * shape.tasks;
     const uint64_t images = (uint64_t)o->epochs * t->train.count;
 
+    if (error != 0)
+        return complain(t, error);
     if (o->epochs == 0)
         return 0;
     if ((images + a_step - 1) / a_step > STEPS_MAX) {
@@ -338,7 +382,9 @@ static int prepare(struct training *t)
         error = mnist_load(&t->test, o->data, "t10k");
     if (error == 0)
         error = count_steps(t);
-    if (error == 0 && t->rank >= t->ranks - o->liars)
+    if (error == 0 && o->replicas != 0)
+        error = redundancy_open(&t->redundancy, o, &t->train, t->comm);
+    if (error == 0 && o->replicas == 0 && t->rank >= t->ranks - o->liars)
         error = liar_open(&t->liar, o->attack, t->ranks - o->liars);
     if (error != 0)
         return error;
@@ -367,6 +413,7 @@ static int leave(struct training *t, int error)
     error = error != 0 ? error : closing;
     closing = curve_close(&t->curve);
     liar_close(&t->liar);
+    redundancy_close(&t->redundancy);
     mnist_free(&t->test);
     mnist_free(&t->train);
     return error != 0 ? error : closing;

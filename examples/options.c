@@ -13,7 +13,7 @@
 
 #include "paths.h"
 
-enum { RANKS_MAX = 1024 };
+enum { RANKS_MAX = 1024, REPLICAS_MAX = 15 };
 
 static const char help[] =
     "usage: ballot-run -n RANKS 2_sign_sgd [options]\n"
@@ -23,7 +23,7 @@ static const char help[] =
     "                      (default: the part of MNIST beside the sources)\n"
     "  --steps N           updates (600)\n"
     "  --epochs N          instead: so many times the training images\n"
-    "  --batch N           images a rank and step (32)\n"
+    "  --batch N           images a rank and step, or a task (32)\n"
     "  --rate X            learning rate of the first step (0.002)\n"
     "  --rate-end X        and of the last, linear between (0.0001)\n"
     "  --momentum X        beta (0.9)\n"
@@ -33,14 +33,34 @@ static const char help[] =
     "  --liars N           the last N ranks lie (0)\n"
     "  --attack NAME       and how (flip):\n"
     "      flip            -1 times their gradient\n"
+    "      invert          the other sign everywhere, of zeros too\n"
     "      reverse         -100 times\n"
     "      random          normal noise\n"
     "      constant        the same value everywhere\n"
     "      anti            together against the majority of the honest ranks\n"
+    "      selective       that where it is smallest, else with it\n"
+    "      alie            a little away from the mean of the honest ranks\n"
+    "      product         -100 times that mean\n"
+    "      mimic           what the first honest rank says\n"
+    "      nan             not a number\n"
     "  --op NAME           majority (Signum), or mean: momentum SGD on the\n"
     "                      average of all gradients, for comparison\n"
     "  --mean-rate X       the first rate under --op mean (0.1); it falls as\n"
     "                      --rate does\n"
+    "\n"
+    "  --redundancy N      the batch is cut into tasks, N ranks compute each,\n"
+    "                      and what they say is compared; without momentum.\n"
+    "                      Rank 0, or a ballot-server of BALLOT_SERVERS, "
+    "counts\n"
+    "  --design NAME       who computes what: subsets, sts, plane, repetition\n"
+    "                      or mols (subsets)\n"
+    "  --rule NAME         what is concluded where replicas differ (proof):\n"
+    "      proof           who is proven a liar is not listened to any more\n"
+    "      paper           the largest group that agrees is right (Aspis)\n"
+    "      none            nothing: each task is what most of its ranks say\n"
+    "  --scheme NAME       in which of their tasks liars lie (independent: in\n"
+    "                      all): fixed, majority, take-over, scapegoat,\n"
+    "                      framing, matching, promise-broken, silent-group\n"
     "\n"
     "  --csv FILE          write the progress as comma separated values\n"
     "  --plot FILE.png     draw it; needs gnuplot\n"
@@ -114,8 +134,52 @@ static int read_attack(enum attack *attack, const char *value)
             return 0;
         }
     }
-    return refuse("attack", value,
-                  "use flip, reverse, random, constant or anti");
+    return refuse("attack", value, "see --help for their names");
+}
+
+static int read_scheme(enum ballot_scheme *scheme, const char *value)
+{
+    for (enum ballot_scheme s = 0; s < BALLOT_SCHEMES; s++) {
+        if (strcmp(ballot_scheme_name(s), value) == 0) {
+            *scheme = s;
+            return 0;
+        }
+    }
+    return refuse("scheme", value, "see --help for their names");
+}
+
+static int read_design(enum ballot_design *design, const char *value)
+{
+    static const char *const designs[] = {
+        [BALLOT_DESIGN_SUBSETS] = "subsets",
+        [BALLOT_DESIGN_STS] = "sts",
+        [BALLOT_DESIGN_PLANE] = "plane",
+        [BALLOT_DESIGN_REPETITION] = "repetition",
+        [BALLOT_DESIGN_MOLS] = "mols",
+    };
+
+    for (enum ballot_design d = BALLOT_DESIGN_SUBSETS; d <= BALLOT_DESIGN_MOLS;
+         d++) {
+        if (strcmp(designs[d], value) == 0) {
+            *design = d;
+            return 0;
+        }
+    }
+    return refuse("design", value,
+                  "use subsets, sts, plane, repetition or mols");
+}
+
+static int read_rule(enum rule *rule, const char *value)
+{
+    static const char *const rules[] = {"proof", "paper", "none"};
+
+    for (enum rule r = RULE_PROOF; r <= RULE_NONE; r++) {
+        if (strcmp(rules[r], value) == 0) {
+            *rule = r;
+            return 0;
+        }
+    }
+    return refuse("rule", value, "use proof, paper or none");
 }
 
 static int read_op(bool *mean, const char *value)
@@ -140,6 +204,10 @@ enum {
     ATTACK,
     OP,
     MEAN_RATE,
+    REDUNDANCY,
+    DESIGN,
+    RULE,
+    SCHEME,
     CSV,
     PLOT,
     DUMP,
@@ -160,6 +228,10 @@ static const struct option names[] = {
     {"attack", required_argument, NULL, ATTACK},
     {"op", required_argument, NULL, OP},
     {"mean-rate", required_argument, NULL, MEAN_RATE},
+    {"redundancy", required_argument, NULL, REDUNDANCY},
+    {"design", required_argument, NULL, DESIGN},
+    {"rule", required_argument, NULL, RULE},
+    {"scheme", required_argument, NULL, SCHEME},
     {"csv", required_argument, NULL, CSV},
     {"plot", required_argument, NULL, PLOT},
     {"dump", required_argument, NULL, DUMP},
@@ -189,9 +261,41 @@ static int read_option(struct options *o, int option, const char *name)
     case SEED: return read_seed(&o->seed, optarg);
     case ATTACK: return read_attack(&o->attack, optarg);
     case OP: return read_op(&o->mean, optarg);
+    case REDUNDANCY:
+        return read_count(&o->replicas, name, optarg, 3, REPLICAS_MAX);
+    case DESIGN: return read_design(&o->design, optarg);
+    case RULE: return read_rule(&o->rule, optarg);
+    case SCHEME: return read_scheme(&o->scheme, optarg);
     case HELP: fputs(help, stdout); return 1;
     default: fputs("2_sign_sgd --help lists the options\n", stderr);
     }
+    return -EINVAL;
+}
+
+/* The values that stand for "not given" become the defaults. */
+static int check_redundancy(struct options *o)
+{
+    const bool redundant = o->replicas != 0;
+
+    if (!redundant &&
+        (o->design != BALLOT_DESIGN_NONE || o->rule != RULE_PROOF ||
+         o->scheme != BALLOT_SCHEME_INDEPENDENT)) {
+        fputs("--design, --rule and --scheme are about redundant tasks; give "
+              "--redundancy 3 too\n",
+              stderr);
+        return -EINVAL;
+    }
+    if (o->momentum < 0.0f)
+        o->momentum = redundant ? 0.0f : 0.9f;
+    if (!redundant)
+        return 0;
+    if (o->design == BALLOT_DESIGN_NONE)
+        o->design = BALLOT_DESIGN_SUBSETS;
+    if (!o->mean && o->dump == NULL && o->momentum == 0.0f)
+        return 0;
+    fputs("--redundancy: replicas are signs of gradients; leave --op mean, "
+          "--dump and --momentum away\n",
+          stderr);
     return -EINVAL;
 }
 
@@ -222,7 +326,7 @@ int options_read(struct options *options, int argc, char **argv)
         .rate = 0.002f,
         .rate_end = 0.0001f,
         .mean_rate = 0.1f,
-        .momentum = 0.9f,
+        .momentum = -1.0f,
         .seed = 1,
     };
     while ((option = getopt_long(argc, argv, "", names, &index)) != -1) {
@@ -236,5 +340,7 @@ int options_read(struct options *options, int argc, char **argv)
                 argv[optind]);
         return -EINVAL;
     }
+    if (check_redundancy(options) != 0)
+        return -EINVAL;
     return check_together(options);
 }

@@ -5,12 +5,21 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include <ballot.h>
+#include <ballot_attack.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "attacks.h"
 
 enum { STEPS_MAX = 10000000, EPOCHS_MAX = 10000 };
+
+/* What a redundant round concludes from disputes. */
+enum rule {
+    RULE_PROOF,
+    RULE_PAPER,
+    RULE_NONE, /* nothing: the majority of each task's replicas */
+};
 
 struct options {
     const char *data; /* folder of the MNIST files */
@@ -19,10 +28,14 @@ struct options {
     const char *dump; /* folder of the first rounds; NULL: none */
     uint32_t steps;
     uint32_t epochs; /* instead of steps; 0: steps count */
-    uint32_t batch;  /* images a rank and step, <= BATCH_MAX */
+    uint32_t batch;  /* images a rank and step, or a task, <= BATCH_MAX */
     uint32_t liars;  /* the last ranks */
     enum attack attack;
-    bool mean; /* average gradients instead of voting */
+    uint32_t replicas;         /* of a task; 0: each rank has its own batch */
+    enum ballot_design design; /* with replicas */
+    enum rule rule;
+    enum ballot_scheme scheme; /* in which of its tasks a liar lies */
+    bool mean;                 /* average gradients instead of voting */
     float rate;
     float rate_end;
     float mean_rate;
