@@ -73,6 +73,16 @@ verdict()
     sed 's/^/    /' "$@"
 }
 
+# long NAME LIMIT COMMAND...: one that is run only where a pattern asks for it.
+long()
+{
+    if [ "$only" != '*' ]; then
+        alone "$@"
+    else
+        names+=("$1")
+    fi
+}
+
 # alone NAME LIMIT COMMAND...: a case of one machine.
 alone()
 {

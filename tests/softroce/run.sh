@@ -5,12 +5,15 @@
 set -euo pipefail
 
 usage="usage: tests/softroce/run.sh [--build DIR] [--only PATTERN] [--pair | --vm]
+                             [--aspis]
 
 Runs the cases of suite.sh: on this machine if it has an RDMA device that is
 active and has an IPv4 address, else in a virtual machine with a soft one.
 
   --build DIR     the build whose programs are tested (build/release)
   --only PATTERN  the cases whose name matches, as in a shell ('rping*')
+  --aspis         the cases of redundant rounds, which take minutes and are
+                  not among the others
   --pair          the cases of two machines instead, in two virtual ones
   --vm            in a virtual machine even if there is a device
 
@@ -21,10 +24,12 @@ here=$(dirname "$(realpath "$0")")
 build=$here/../../build/release
 only='*'
 kind=any
+limit_s=1080
 while [ $# -gt 0 ]; do
     case $1 in
     --build) build=${2:?--build wants a folder}; shift ;;
     --only) only=${2:?--only wants a pattern}; shift ;;
+    --aspis) only='aspis*' limit_s=2000 ;;
     --pair) kind=pair ;;
     --vm) kind=vm ;;
     --help | -h) echo "$usage"; exit 0 ;;
@@ -57,4 +62,4 @@ if [ "$kind" = pair ]; then
     exec "$here/pair.sh" "$build" "$only"
 fi
 echo "== in a virtual machine"
-exec "$here/machine.sh" --limit 1080 "$here/suite.sh" "$build" "$only"
+exec "$here/machine.sh" --limit "$limit_s" "$here/suite.sh" "$build" "$only"

@@ -54,7 +54,6 @@ alone direct           10 python3 -B "$whole/test_direct.py" "$build" verbs
 alone death            20 python3 -B "$whole/test_death.py" "$build" verbs \
     majority sum
 alone quorum           20 python3 -B "$whole/test_quorum.py" "$build" verbs
-alone aspis            60 python3 -B "$whole/test_aspis.py" "$build" verbs few
 
 byzantine=(python3 -B "$here/test_byzantine.py" "$build" verbs)
 alone byzantine_writes 60 "${byzantine[@]}" wrong-key out-of-bounds \
@@ -63,6 +62,12 @@ alone byzantine_frames 40 "${byzantine[@]}" replay zero-length late-data flood
 alone byzantine_slots  40 "${byzantine[@]}" after-count sealed never-read
 alone byzantine_starts 60 "${byzantine[@]}" false-offer vanish vanish-early \
     huge-offer garbage-offer truncated-offer half-open
+
+aspis=(python3 -B "$whole/test_aspis.py" "$build" verbs)
+long aspis_7           60 "${aspis[@]}" seven
+long aspis_15          60 "${aspis[@]}" fifteen
+long aspis_rewrites    30 python3 -B "$whole/test_aspis_races.py" "$build" \
+    verbs rewrites
 
 both rping_loss        20 rping_both_ways
 both rping_delay       10 rping_is_delayed
