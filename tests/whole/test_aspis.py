@@ -9,10 +9,10 @@ against what ballot gave. All ranks have the same.
 
 import sys
 
-from whole import EINVAL, Job, Server, check, done, sanitized
+from whole import CONTINUE, EINVAL, SLOW, Job, Server, check, done, sanitized
 
 SUBSETS, STS, REPETITION = 1, 2, 4
-PROOF, PAPER = 0, 1
+PROOF, PAPER, PAPER_PLUS = range(3)
 (INDEPENDENT, FIXED, MAJORITY, TAKE_OVER, SCAPEGOAT, FRAMING, MATCHING,
  PROMISE_BROKEN, SILENT_GROUP) = range(9)
 SILENT = 8
@@ -89,6 +89,17 @@ def lie_by_the_printed_rule():
     run(7, liars=2, rule=PAPER, scheme=INDEPENDENT, design=SUBSETS)
 
 
+def lie_by_the_degree_rule():
+    """It frames nobody, and finds who lies in many tasks of its window."""
+    run(7, {"framed": 0, "caught": 2}, liars=2, promise=2, rule=PAPER_PLUS,
+        design=SUBSETS, votes=2)
+    run(7, {"framed": 0, "caught": 2}, liars=2, promise=2, rule=PAPER_PLUS,
+        scheme=MAJORITY, design=STS, steps=15)
+    # The first step of the next window knows nothing of this one.
+    run(7, {"framed": 0}, liars=2, promise=2, rule=PAPER_PLUS, scheme=MAJORITY,
+        design=STS, steps=16)
+
+
 def be_absent():
     """Who is absent is not suspected."""
     run(7, {"framed": 0, "caught": 0}, gone=range(1, 7), settings=QUORUM,
@@ -97,6 +108,39 @@ def be_absent():
         settings=QUORUM, liars=2, dies=0x30, dies_at=1, steps=4, evidence=1)
     run(7, gone=(3,), settings=QUORUM, liars=3, dies=8, dies_at=1, steps=3,
         design=SUBSETS, votes=2, tie=3)
+
+
+def catch_up(name, settings, stopped, steps=24, **options):
+    """A rank is stopped for some steps. It gets all of them when it goes on,
+    and is counted again."""
+    arguments = [f"{k}={v}" for k, v in options.items()]
+    settings = {**settings, "QUORUM": 4, "GRACE_MS": 100 * SLOW,
+                "KEPT_ROUNDS": 64}
+    with Job(7, "aspis", f"steps={steps}", f"stops={1 << stopped}",
+             "stops_at=2", "count=1000", "liars=2", *arguments,
+             **settings) as job:
+        other = job.ranks[stopped - 1]
+        job.ranks[stopped].wait_line("stops")
+        other.wait_line("step", matches=lambda line:
+                        line.number("number") >= 6)
+        job.ranks[stopped].signal(CONTINUE)
+        table = {r.rank: r.all_lines("step") for r in job.ranks}
+        texts = [line.text for line in table[stopped]]
+        wrong = [line.text for r in job.ranks for line in r.lines
+                 if line.word not in ("step", "stops")]
+        check(f"{name}: all ranks have the same, which is right",
+              len(texts) == steps and not wrong and
+              all([line.text for line in lines] == texts and
+                  all(line["wrong"] == line["unlike"] == "0"
+                      for line in lines) for lines in table.values()),
+              wrong[:6] or [r.stderr()[-500:] for r in job.ranks])
+        absent = [int(line["absent"], 16) >> stopped & 1
+                  for line in table[stopped]]
+        check(f"{name}: it is absent, and then no more",
+              sum(absent) >= 3 and absent[-1] == 0, absent)
+        check(f"{name}: nobody is framed", all(
+            line["framed"] == "0" for line in table[stopped]), texts)
+        job.finish(name)
 
 
 def serve_apart():
@@ -108,6 +152,7 @@ def serve_apart():
         run(7, {"framed": 0, "absent": "1"}, gone=(0,),
             settings={**server.settings(), **QUORUM}, liars=2, dies=1,
             dies_at=1, servers=0)
+        catch_up("rank 0 is stopped", {**server.settings()}, 0, servers=0)
         server.finish("server")
 
 
@@ -140,7 +185,9 @@ if "seven" in parts:
     lie_as_they_like()
     lie_where_they_like()
     lie_by_the_printed_rule()
+    lie_by_the_degree_rule()
     be_absent()
+    catch_up("rank 4 is stopped", {}, 4, evidence=1)
     serve_apart()
     be_refused()
 if "fifteen" in parts:

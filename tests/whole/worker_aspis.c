@@ -7,6 +7,7 @@
 
 #include <ballot_attack.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +37,10 @@ struct trial {
     enum ballot_attack attack;
     struct jury jury;
     uint32_t steps, votes;
-    size_t count, chunk; /* of a step; of each vote's chunks */
-    uint64_t dies, dies_at;
-    uint64_t **truths; /* [tasks] */
+    size_t count, chunk;      /* of a step; of each vote's chunks */
+    uint64_t dies, dies_at;   /* before which step these ranks end, */
+    uint64_t stops, stops_at; /* or wait until they are continued */
+    uint64_t **truths;        /* [tasks] */
     void *gradients[VOTES_MAX][64 * JURY_REPLICAS_MAX];
     void *recv[VOTES_MAX];
     uint64_t wrong, distorted, digest;
@@ -296,6 +298,10 @@ static void take_step(struct trial *t, uint32_t step)
 
     if (step == t->dies_at && t->dies >> ballot_comm_rank(t->comm) & 1)
         _exit(0);
+    if (step == t->stops_at && t->stops >> ballot_comm_rank(t->comm) & 1) {
+        say("stops step=%u", step);
+        raise(SIGSTOP);
+    }
     draw_step(t, step);
     need(ballot_aspis_plan(t->comm, step, plan), t->comm, "plan");
     for (uint32_t v = 0; v < t->votes; v++)
@@ -338,13 +344,16 @@ static void open_trial(struct trial *t)
     t->chunk = t->config.chunk;
     t->dies_at = option("dies_at", 0);
     t->dies = option("dies", 0);
+    t->stops_at = option("stops_at", 0);
+    t->stops = option("stops", 0);
     rules = (struct jury_rules){
         .workers = t->shape.workers,
         .tasks = t->shape.tasks,
         .replicas = t->shape.replicas,
         .liars_max =
             t->config.liars != 0 ? t->config.liars : (t->shape.workers - 1) / 2,
-        .paper = t->config.rule == BALLOT_RULE_PAPER,
+        .paper = t->config.rule != BALLOT_RULE_PROOF,
+        .plus = t->config.rule == BALLOT_RULE_PAPER_PLUS,
         .keep = t->config.evidence == BALLOT_EVIDENCE_KEEP,
     };
     jury_open(&t->jury, &rules, t->count);

@@ -38,8 +38,9 @@ void jury_begin(struct jury *jury, uint32_t step)
     jury->chunks = jury->counted = jury->dropped = jury->disputed = 0;
     memset(jury->distances, 0,
            (size_t)rules->tasks * rules->replicas * rules->replicas * 8);
-    if (rules->keep)
+    if (rules->plus ? jury->rounds % JURY_WINDOW != 0 : rules->keep)
         return;
+    memset(jury->flagged, 0, sizeof(jury->flagged));
     memset(jury->edges, 0, sizeof(jury->edges));
     memset(jury->first, 0, sizeof(jury->first));
 }
@@ -170,6 +171,38 @@ static void judge_paper(struct jury *jury)
     jury->byzantine = times == 1 ? present & ~best : 0;
 }
 
+/* Who disputes with more than may lie, the last ones to do so first. */
+static void judge_plus(struct jury *jury, uint32_t *flagged)
+{
+    const uint32_t all = (1u << jury->rules.workers) - 1;
+    const uint32_t now = jury->rounds % JURY_WINDOW + 1;
+
+    jury->byzantine = 0;
+    for (uint32_t w = 0; w < jury->rules.workers; w++)
+        if (flagged[w] == 0 && size_of(jury->edges[w]) > jury->rules.liars_max)
+            flagged[w] = now;
+    for (uint32_t round = now; round > 0; round--)
+        for (uint32_t w = 0; w < jury->rules.workers; w++)
+            if (flagged[w] == round &&
+                size_of(jury->byzantine) < jury->rules.liars_max)
+                jury->byzantine |= 1u << w;
+    jury->honest = all & ~jury->absent & ~jury->byzantine;
+}
+
+/* As if the round ended here. */
+static void judge(struct jury *jury)
+{
+    uint32_t flagged[JURY_WORKERS_MAX];
+
+    memcpy(flagged, jury->flagged, sizeof(flagged));
+    if (jury->rules.plus)
+        judge_plus(jury, flagged);
+    else if (jury->rules.paper)
+        judge_paper(jury);
+    else
+        judge_proof(jury);
+}
+
 /* ---- Values ---- */
 
 static bool is_open(const struct jury *jury)
@@ -287,16 +320,17 @@ void jury_count(struct jury *jury, size_t first, size_t count, uint32_t absent,
     jury->absent |= absent & ~jury->quarantined;
     for (uint32_t t = 0; t < jury->rules.tasks; t++)
         compare_task(jury, t, first, count, out);
-    if (jury->rules.paper)
-        judge_paper(jury);
-    else
-        judge_proof(jury);
+    judge(jury);
     vote(jury, first, count, out, minus, tied);
     jury->chunks++;
 }
 
 void jury_end(struct jury *jury)
 {
+    if (jury->rules.plus) {
+        judge_plus(jury, jury->flagged);
+        jury->rounds++;
+    }
     if (!jury->rules.paper)
         jury->quarantined = jury->byzantine;
 }
@@ -310,6 +344,7 @@ void jury_release(struct jury *jury, uint32_t worker)
         jury->first[worker][w].distance = 0;
     }
     jury->edges[worker] = 0;
+    jury->flagged[worker] = 0;
 }
 
 /* ---- The report ---- */

@@ -10,12 +10,18 @@
 
 #include "worker.h"
 
-enum { JURY_WORKERS_MAX = 16, JURY_REPLICAS_MAX = 4, JURY_DISPUTES_MAX = 4096 };
+enum {
+    JURY_WORKERS_MAX = 16,
+    JURY_REPLICAS_MAX = 4,
+    JURY_DISPUTES_MAX = 4096,
+    JURY_WINDOW = 15, /* rounds of the degree rule */
+};
 
 struct jury_rules {
     uint32_t workers, tasks, replicas, liars_max;
-    bool paper; /* else proof */
-    bool keep;  /* disputes last */
+    bool paper; /* else proof; its degree rule */
+    bool plus;
+    bool keep; /* disputes last */
 };
 
 /* Sets of workers: bit w is worker w. */
@@ -30,6 +36,9 @@ struct jury {
     int (*members)[JURY_REPLICAS_MAX]; /* [tasks], ascending */
     uint64_t *distances;               /* [tasks][replicas][replicas] */
     uint64_t **rows; /* [tasks * replicas] the signs that the members cast */
+    uint32_t rounds; /* of the degree rule: that ended */
+    uint32_t flagged[JURY_WORKERS_MAX]; /* in which round of the window, from 1
+                                           on; 0: not */
 };
 
 void jury_open(struct jury *jury, const struct jury_rules *rules,
