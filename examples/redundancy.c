@@ -209,10 +209,15 @@ static int distort(struct redundancy *r, uint64_t *signs, uint32_t step,
     return ballot_pack(signs, r->gradient, NETWORK_PARAMETERS, BALLOT_FLOAT32);
 }
 
-/* An attack that needs to know others' says the same in each of its tasks. */
+/*
+ * An attack that needs to know others' says the same in each of its tasks. In
+ * quarantine, where nobody listens, the last lie is as good as a new one.
+ */
 static int look_around(struct redundancy *r, const float *parameters,
                        uint32_t step)
 {
+    if (has(r->caught, r->rank))
+        return 0;
     for (uint32_t task = 0; task < r->known; task++)
         compute(r, &r->truths[(size_t)task * NETWORK_PARAMETERS], parameters,
                 step, task);
