@@ -43,6 +43,7 @@ struct training {
     uint32_t rank;
     uint32_t ranks;
     bool quorum;       /* a failed round is not the end */
+    bool dedicated;    /* no rank counts */
     uint32_t failures; /* in a row */
     struct mnist train;
     struct mnist test;
@@ -243,7 +244,9 @@ static int add_float_bytes(struct training *t)
         error = ballot_comm_round(t->comm, &round);
     if (error != 0)
         return complain(t, error);
-    t->float_bytes += voted + (t->quorum ? all * (t->ranks - round.lost) : all);
+    t->float_bytes += voted;
+    if (!t->dedicated)
+        t->float_bytes += t->quorum ? all * (t->ranks - round.lost) : all;
     return 0;
 }
 
@@ -327,6 +330,7 @@ static int train(struct training *t)
 static int join(struct training *t)
 {
     const char *quorum = getenv("BALLOT_QUORUM");
+    const char *servers = getenv("BALLOT_SERVERS");
     struct ballot_config config = BALLOT_CONFIG_DEFAULT;
     int error;
 
@@ -340,6 +344,7 @@ static int join(struct training *t)
     t->rank = (uint32_t)ballot_comm_rank(t->comm);
     t->ranks = (uint32_t)ballot_comm_size(t->comm);
     t->quorum = quorum != NULL && strtol(quorum, NULL, 10) > 0;
+    t->dedicated = servers != NULL && strchr(servers, ':') != NULL;
     if (t->options.liars < t->ranks)
         return 0;
     fprintf(stderr,
