@@ -332,6 +332,8 @@ void redundancy_print(const struct redundancy *r)
            100.0 * (double)r->dropped / (double)(r->counted + r->dropped));
     if (r->options->rule != RULE_PROOF)
         return;
-    printf("proven: %u of %u liars, the last in step %u, and %u honest ranks\n",
-           liars, r->options->liars, r->caught_at, honest);
+    printf("proven: %u of %u liars", liars, r->options->liars);
+    if (liars + honest > 0)
+        printf(", the last in step %u,", r->caught_at);
+    printf(" and %u honest ranks\n", honest);
 }
