@@ -139,7 +139,7 @@ def measure(build, data, line, row, seed):
 def show(result):
     proven = "" if result["proven"] is None else \
         f"{result['proven']} liars, {result['honest_proven']} honest"
-    print(f"{result['row']:<28} {result['seed']:>4} "
+    print(f"{result['row']:<30} {result['seed']:>4} "
           f"{result['low']:>8.4f} .. {result['high']:.4f} "
           f"{result['measured']:>9.4f}  {proven:<18} "
           f"{'yes' if result['met'] else 'NO'}", flush=True)
@@ -186,7 +186,7 @@ def main():
             if options.only in row.name]
     if not rows:
         sys.exit(f"--only {options.only}: no row has it in its name")
-    print(f"{'row':<28} {'seed':>4} {'expected':>18} {'measured':>11}  "
+    print(f"{'row':<30} {'seed':>4} {'expected':>18} {'measured':>11}  "
           f"{'proven':<18} met")
     results = []
     for line, row in enumerate(rows, 1):

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# quickstart.sh - from a fresh Debian 12 to two results: what a majority
-# all-reduce costs on this machine, and what it withstands in a training.
+# quickstart.sh - from a fresh Debian 12 to three results: what a majority
+# all-reduce costs on this machine, how a liar is caught, and what a majority
+# withstands in a training.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +26,10 @@ mkdir -p "$out"
 echo
 echo "== A gradient of ResNet-50's size, 25,560,000 float32, by 4 ranks"
 ballot-perf all_reduce --ranks 4 -b 102240000 -e 102240000 -o majority
+
+echo
+echo "== One of 7 ranks lies, and each task is computed by three of them"
+ballot-run -n 7 3_catch_the_liar
 
 # train NAME OPTION...: 7 ranks; the numbers go to NAME.csv.
 train()
