@@ -2,12 +2,16 @@
 /*
  * test_verdict_cliquer.c - verdicts of 16 to 64 workers against the cliques
  * that libcliquer finds in the graph of agreement.
+ *
+ *     test_verdict_cliquer [--graphs N]    so many random graphs, else 300
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -18,8 +22,7 @@
 #ifdef CLIQUER
 #include <cliquer/cliquer.h>
 
-enum { GRAPHS = 300 };
-
+static uint32_t graphs = 300;
 static uint64_t seed = 1;
 
 /* The largest clique of agreement within the set. */
@@ -110,7 +113,7 @@ static void test_verdicts_are_what_cliques_say(void **state)
     uint32_t outcomes[4] = {0};
 
     (void)state;
-    for (uint32_t i = 0; i < GRAPHS; i++) {
+    for (uint32_t i = 0; i < graphs; i++) {
         const uint32_t workers = 16 + (uint32_t)(random_next(&seed) % 49);
         const uint32_t liars =
             1 + (uint32_t)(random_next(&seed) % (workers / 2));
@@ -127,16 +130,20 @@ static void test_verdicts_are_what_cliques_say(void **state)
         outcomes[verdict.outcome]++;
     }
     /* Both kinds of graph were among them. */
-    assert_true(outcomes[VERDICT_REACHED] > GRAPHS / 10);
-    assert_true(outcomes[VERDICT_BROKEN] > GRAPHS / 20);
+    assert_true(outcomes[VERDICT_REACHED] > graphs / 10);
+    assert_true(outcomes[VERDICT_BROKEN] > graphs / 20);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts_are_what_cliques_say),
     };
 
+    if (argc == 3 && strcmp(argv[1], "--graphs") == 0)
+        graphs = (uint32_t)strtoul(argv[2], NULL, 10);
+    else if (argc != 1)
+        return 2;
     clique_default_options->time_function = NULL; /* prints each step */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
