@@ -26,7 +26,7 @@ static void play_seven(enum design design)
             t.attack = (enum trial_attack)attack;
             t.config.keep = liars % 3 == 0;
             t.seed = liars;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 
@@ -55,7 +55,7 @@ static void play_fifteen(enum design design, uint32_t seeds)
             t.attack = (enum trial_attack)attack;
             t.seed = seed;
             t.config.keep = seed % 2 == 0;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 
@@ -84,7 +84,7 @@ static void test_promise_broken(void **state)
             t.config.keep = attack % 2 == 0;
             t.attack = (enum trial_attack)attack;
             t.liars = 0x51;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 
@@ -99,7 +99,7 @@ static void test_printed_rule(void **state)
             t.attack = (enum trial_attack)attack;
             t.liars = seed % 2 == 0 ? 0x23 : 0x58;
             t.seed = seed;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 
@@ -117,7 +117,7 @@ static void test_tolerance(void **state)
             t.config.keep = i % 2 == 0;
             t.attack = (enum trial_attack)attack;
             t.liars = 0x34;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 
@@ -133,7 +133,7 @@ static void test_every_table(void **state)
             t.config.kernels = kernels_all[i];
             t.attack = (enum trial_attack)attack;
             t.liars = 0x1a41;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 

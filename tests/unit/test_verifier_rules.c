@@ -35,8 +35,9 @@ static void test_release(void **state)
                 t.released = liars & -liars;
                 t.config.keep = keep != 0;
                 t.rounds = 4;
-                found += (trial_play(&t).quarantined & t.released) == 0 &&
-                         attack == REVERSED && count_of(liars) <= 3;
+                found +=
+                    (verifier_trial_play(&t).quarantined & t.released) == 0 &&
+                    attack == REVERSED && count_of(liars) <= 3;
             }
     assert_true(found > 0);
 }
@@ -53,7 +54,7 @@ static void test_release_of_all(void **state)
         t.liars = 0x1a41;
         t.released = 0x7fff;
         t.config.keep = true;
-        end = trial_play(&t);
+        end = verifier_trial_play(&t);
         assert_int_equal(end.quarantined, 0);
         for (uint32_t w = 0; w < 15; w++)
             assert_int_equal(end.edges[w], 0);
@@ -78,7 +79,7 @@ static void test_degree_rule(void **state)
             t.released = seed == 3 ? 0x20 : 0;
             /* Into the second window. */
             t.rounds = VERIFIER_WINDOW + 2;
-            accused += count_of(trial_play(&t).byzantine);
+            accused += count_of(verifier_trial_play(&t).byzantine);
         }
     assert_true(accused > 0);
 }
@@ -101,7 +102,7 @@ static void test_arbiter(void **state)
             t.seed = seed;
             t.config.keep = seed % 3 == 0;
             t.released = seed % 3 == 1 ? 0x42 : 0;
-            convicted += count_of(trial_play(&t).convicted);
+            convicted += count_of(verifier_trial_play(&t).convicted);
         }
     assert_true(convicted > 0);
 }
@@ -123,7 +124,7 @@ static void test_arbiter_with_tolerance(void **state)
             t.liars = 0x34;
             t.flips = flips;
             t.config.tolerance = 24; /* of four flips, in three chunks */
-            end = trial_play(&t);
+            end = verifier_trial_play(&t);
             convicted += count_of(end.convicted);
             if (flips <= 4)
                 assert_int_equal(end.convicted & ~t.liars, 0);
@@ -143,7 +144,7 @@ static void test_arbiter_has_a_budget(void **state)
     t.arbiter = true;
     t.flips = 1;
     t.config.tolerance = 3; /* between two workers six, to the truth three */
-    end = trial_play(&t);
+    end = verifier_trial_play(&t);
     assert_int_equal(end.convicted, 0);
     for (uint32_t a = 0; a < 15; a++)
         for (uint32_t b = a + 1; b < 15; b++)
@@ -152,7 +153,8 @@ static void test_arbiter_has_a_budget(void **state)
     assert_true(end.arbitrations > 0);
 }
 
-/* trial_play() compares what is listed. Here some of it is of earlier rounds.
+/* verifier_trial_play() compares what is listed. Here some of it is of earlier
+ * rounds.
  */
 static void test_disputes_are_kept(void **state)
 {
@@ -169,7 +171,7 @@ static void test_disputes_are_kept(void **state)
         t.seed = seed;
         t.config.keep = true;
         t.rounds = 6;
-        end = trial_play(&t);
+        end = verifier_trial_play(&t);
         for (uint32_t a = 0; a < 7; a++)
             for (uint32_t b = a + 1; b < 7; b++)
                 earlier += end.first[a][b].distance != 0 &&
@@ -194,7 +196,7 @@ static void test_five_replicas(void **state)
             t.attack = (enum trial_attack)attack;
             t.liars = liars;
             t.seed = liars;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 
@@ -209,7 +211,7 @@ static void test_five_replicas_by_the_printed_rule(void **state)
             t.config.rule = plus != 0 ? VERIFIER_PAPER_PLUS : VERIFIER_PAPER;
             t.attack = (enum trial_attack)attack;
             t.liars = 0x58;
-            trial_play(&t);
+            verifier_trial_play(&t);
         }
 }
 

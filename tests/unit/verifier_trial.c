@@ -282,7 +282,7 @@ static void play_round(struct play *t, uint32_t step)
         }
 }
 
-struct oracle trial_play(const struct trial *trial)
+struct oracle verifier_trial_play(const struct trial *trial)
 {
     static struct play played;
     struct play *t = &played;

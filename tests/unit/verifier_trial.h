@@ -40,6 +40,6 @@ struct trial {
 struct trial trial_of(enum design design, uint32_t workers);
 
 /* Plays all rounds; returns what the oracle says at the end. */
-struct oracle trial_play(const struct trial *trial);
+struct oracle verifier_trial_play(const struct trial *trial);
 
 #endif
