@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# mutants.sh - puts one defect at a time into a copy of the sources of the round
-# or of verbs, and sees whether the simulation or the unit tests notice.
+# mutants.sh - puts one defect at a time into a copy of the sources of the round,
+# of verbs or of redundant rounds, and sees whether the simulation or the unit
+# tests notice.
 #
 #   mutants.sh [NAME...]     only these; see tests/mutants/
 #
@@ -31,6 +32,9 @@ sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
     collective/crew.c collective/crew_kernels.c
     transport/memory.c transport/memory_node.c
     transport/sim.c transport/sim_network.c"
+redundant="$(cd "$root" && ls aspis/*.c)
+    collective/inquest.c collective/evidence.c aggregate/kernels.c
+    aggregate/portable.c aggregate/feedback.c"
 export root work cc flags seeds more limit_s
 
 # The kernels of one instruction set are enough; the others stand in as absent.
@@ -60,10 +64,17 @@ base()
     mkdir -p "$work/verbs" "$work/base/tests/verbs"
     cp "$root"/tests/unit/*{fake,verbs}_*.[ch] "$root/tests/unit/test_verbs.c" \
         "$work/base/tests/verbs/"
+    mkdir -p "$work/aspis" "$work/base/tests/aspis"
+    cp "$root"/tests/unit/{verifier_*,guarded}.[ch] \
+        "$root"/tests/unit/test_{verifier{,_rules,_races},inquest,evidence}.c \
+        "$work/base/tests/aspis/"
     cd "$work/base" || return 1
+    for source in $redundant tests/aspis/*.c absent.c; do
+        echo "$source" aspis
+    done > "$work/list"
     for source in $sources $mutable tests/sim/*.c tests/test_*.c absent.c; do
         echo "$source" base
-    done > "$work/list"
+    done >> "$work/list"
     for source in transport/*.c tests/verbs/*.c; do
         echo "$source" verbs
     done | grep -v /sim >> "$work/list"
@@ -105,19 +116,33 @@ judge_base()
 # The same for verbs, with the device that is in the process.
 judge_verbs()
 {
-    local object test wraps
+    local wraps
+
+    wraps=$(sed -n 's/^WRAP([^,]*, \([a-z_0-9]*\),.*/-Wl,--wrap=\1/p' \
+        "$work/base/tests/verbs/fake_wraps.h")
+    judge_units "$1" $wraps -libverbs -lrdmacm -lsodium -luring -lnuma -lpthread
+}
+
+# And for redundant rounds.
+judge_aspis()
+{
+    judge_units "$1" -lm -lpthread
+}
+
+# Each unit test of the folder $1, linked with everything else there and $2...
+judge_units()
+{
+    local object test
 
     unit=
     sim=
     cd "$1" || return 1
-    wraps=$(sed -n 's/^WRAP([^,]*, \([a-z_0-9]*\),.*/-Wl,--wrap=\1/p' \
-        "$work/base/tests/verbs/fake_wraps.h")
+    shift
     mkdir -p tests
     mv test_*.o tests/
     for object in tests/*.o; do
         test=$(basename "$object" .o)
-        $cc $flags $wraps ./*.o "$object" -lcmocka -libverbs -lrdmacm -lsodium \
-            -luring -lnuma -lpthread -o "$test" || return 1
+        $cc $flags ./*.o "$object" -lcmocka "$@" -o "$test" || return 1
         try "${test#test_}"
     done
     return 0
@@ -147,6 +172,7 @@ mutate()
 
     file=$(sed -n '1s/^# //p' "$root/tests/mutants/$name.sed")
     [[ $file != transport/verbs* ]] || part=verbs
+    [[ ! $file =~ ^(aspis/|collective/(inquest|evidence)[.]) ]] || part=aspis
     # Beside the original, for what it includes.
     place=$work/base/${file%.c}.$name.c
     touch "$work/$name.bad"
@@ -168,10 +194,10 @@ mutate()
     fi
     rm -rf "$dir"
 }
-export -f try judge_base judge_verbs simulate mutate
+export -f try judge_base judge_verbs judge_aspis judge_units simulate mutate
 
 base || exit 1
-for part in base verbs; do
+for part in base verbs aspis; do
     mkdir -p "$work/none_$part"
     ln "$work/$part"/*.o "$work/none_$part/"
     more=0 "judge_$part" "$work/none_$part" || exit 1

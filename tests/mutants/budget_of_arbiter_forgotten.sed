@@ -1,0 +1,2 @@
+# aspis/verifier_judge.c
+s/\*asked >= VERIFIER_ARBITRATIONS_MAX/false/

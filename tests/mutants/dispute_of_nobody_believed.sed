@@ -1,0 +1,2 @@
+# collective/evidence.c
+s/wire->b < ranks && //

@@ -1,0 +1,2 @@
+# aspis/verifier_judge.c
+s/ && record->distance == 0)/)/

@@ -1,0 +1,2 @@
+# aspis/verifier.c
+s/workers_remove(&v->convicted, worker);/;/

@@ -1,0 +1,2 @@
+# collective/evidence.c
+s/within(&wire->quarantined, ranks) && //

@@ -1,0 +1,2 @@
+# collective/inquest.c
+s/q->before += q->vote_count;/q->before = q->vote_count * 0;/
