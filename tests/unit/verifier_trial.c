@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "guarded.h"
+#include "verifier_writers.h"
 
 enum {
     CHUNK_MAX = 1200, /* coordinates */
@@ -25,6 +26,9 @@ struct play {
     struct verifier *verifier;
     struct oracle oracle;
     uint32_t load;
+    uint32_t step, chunk;                /* that is counted, */
+    size_t words;                        /* a row of it, */
+    uint64_t rewritten;                  /* and rows that were written anew */
     uint64_t *signs[ORACLE_WORKERS_MAX]; /* [LOAD_MAX] rows */
 };
 
@@ -159,6 +163,34 @@ static void say(struct play *t, uint32_t worker, uint32_t step, uint32_t chunk,
     }
 }
 
+/* What a writer says next: the truth, its contrary, a lie that colluders share,
+ * or nearly what it said before. */
+static void say_again(void *context, uint32_t worker, uint32_t row,
+                      uint64_t *words)
+{
+    struct play *t = context;
+    const struct assignment *a = verifier_assignment(t->verifier);
+    const uint32_t task = assignment_tasks(a, worker)[row];
+    const uint64_t truth = key_of(t, t->step, task, t->chunk);
+    const uint64_t draw = hash(t->trial.seed, t->rewritten++);
+
+    if (draw % 4 == 3) {
+        words[0] ^= 1u << draw % 61 % 32;
+        return;
+    }
+    tell(words, truth, task, t->words);
+    for (size_t w = 0; w < t->words && draw % 4 != 0; w++)
+        words[w] = draw % 4 == 1 ? ~words[w] : hash(~truth, w);
+}
+
+/* What was read of each worker, if `rows` are what it says. */
+static void see_rows(const struct play *t, const uint64_t **rows)
+{
+    for (uint32_t w = 0; w < t->trial.config.assignment.workers; w++)
+        if ((t->trial.writers >> w & 1) != 0 && rows[w] != NULL)
+            rows[w] = writers_seen(w);
+}
+
 static void check_disputes(const struct play *t)
 {
     static struct verifier_dispute is[DISPUTES_MAX + 1], should[DISPUTES_MAX];
@@ -233,7 +265,12 @@ static void play_chunk(struct play *t, uint32_t step, uint32_t index)
         rows[w] =
             t->trial.attack == ABSENT && draw % 5 == 0 ? NULL : t->signs[w];
     }
+    t->step = step;
+    t->chunk = index;
+    t->words = bytes / sizeof(uint64_t);
+    writers_begin(t->trial.writers, t->signs, t->load, t->words);
     verifier_count(t->verifier, &chunk);
+    see_rows(t, rows);
     chunk.result = should[0];
     chunk.ties = chunk.ties != NULL ? should[1] : NULL;
     oracle_count(&t->oracle, &chunk);
@@ -245,9 +282,11 @@ static void play_chunk(struct play *t, uint32_t step, uint32_t index)
 
 static void open_play(struct play *t)
 {
-    const struct verifier_config *config = &t->trial.config;
+    struct verifier_config *config = &t->trial.config;
     char why[ASSIGNMENT_WHY_BYTES];
 
+    if (t->trial.writers != 0)
+        config->kernels = writers_open(config->kernels, say_again, t);
     assert_int_equal(verifier_open(&t->verifier, config, why), 0);
     t->oracle = (struct oracle){
         .assignment = verifier_assignment(t->verifier),

@@ -34,6 +34,8 @@ struct trial {
     uint32_t released; /* bits: after each round */
     uint32_t flips;    /* signs of each row that are others, by chance */
     bool arbiter;      /* there is one, which does not always answer */
+    uint32_t writers;  /* bits: liars that write a row anew whenever it has been
+                          read (verifier_writers.h) */
 };
 
 /* Of workers that promise as few liars as can be, with three replicas. */
