@@ -66,7 +66,7 @@ base()
         "$work/base/tests/verbs/"
     mkdir -p "$work/aspis" "$work/base/tests/aspis"
     cp "$root"/tests/unit/{verifier_*,guarded}.[ch] \
-        "$root"/tests/unit/test_{verifier{,_rules,_races},inquest,evidence}.c \
+        "$root"/tests/unit/test_{verifier{,_rules,_races,_copies},inquest,evidence}.c \
         "$work/base/tests/aspis/"
     cd "$work/base" || return 1
     for source in $redundant tests/aspis/*.c absent.c; do
