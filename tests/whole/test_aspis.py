@@ -4,9 +4,13 @@
 anew, finds the verdict by going through all sets of workers, and holds both
 against what ballot gave. All ranks have the same.
 
-    test_aspis.py BUILD TRANSPORT [seven | fifteen]
+    test_aspis.py BUILD TRANSPORT [seven | apart | fifteen | every]...
+
+`every` is each attack with each assignment of it, and each rule; it takes
+minutes and is not among the others unless BALLOT_TEST_FULL is 1.
 """
 
+import os
 import sys
 
 from whole import CONTINUE, EINVAL, SLOW, Job, Server, check, done, sanitized
@@ -17,7 +21,8 @@ PROOF, PAPER, PAPER_PLUS = range(3)
  PROMISE_BROKEN, SILENT_GROUP) = range(9)
 SILENT = 8
 ATTACKS = [attack for attack in range(10) if attack != SILENT]
-parts = sys.argv[3:] or ["seven", "fifteen"]
+full = os.environ.get("BALLOT_TEST_FULL") == "1"
+parts = sys.argv[3:] or ["seven", "apart", "fifteen"] + ["every"] * full
 QUORUM = {"QUORUM": 4, "GRACE_MS": 10000}
 
 
@@ -169,6 +174,35 @@ def exceed_cores():
             count=1100, tie=attack % 4)
 
 
+def lie_in_every_way(ranks, design, attack, scheme, rule=PROOF):
+    """Proofs frame nobody while the promise holds; any rule does what it says,
+    which is the jury's to find out."""
+    settings = {}
+    gone = ()
+    if attack == SILENT:
+        settings = {"QUORUM": ranks // 2 + 1, "GRACE_MS": 10000 * SLOW}
+        gone = range(1, ranks)
+    # With one more who is silent there would be no quorum.
+    fewer = rule == PAPER_PLUS or (attack, scheme) == (SILENT, PROMISE_BROKEN)
+    liars = (ranks - 1) // 2 - fewer
+    want = {} if rule == PAPER or scheme == PROMISE_BROKEN else {"framed": 0}
+    want.update({"caught": 0} if attack == SILENT else {})
+    run(ranks, want, gone=gone, settings=settings, steps=2, liars=liars,
+        promise=liars, design=design, attack=attack, scheme=scheme, rule=rule,
+        votes=1 + scheme % 2, tie=(attack + scheme) % 4, count=1100, chunk=512,
+        evidence=scheme // 2 % 2, seed=100 * scheme + attack)
+
+
+def lie_in_all_ways():
+    for ranks in (7, 15):
+        for design in (STS, SUBSETS):
+            for scheme in range(SILENT_GROUP + 1):
+                for attack in range(10):
+                    lie_in_every_way(ranks, design, attack, scheme)
+                for rule in (PAPER, PAPER_PLUS):
+                    lie_in_every_way(ranks, design, 0, scheme, rule)
+
+
 def be_refused():
     """What is out of range."""
     refuse("no design", 0, 2, {"plan": "no design", "null": "no design",
@@ -188,8 +222,11 @@ if "seven" in parts:
     lie_by_the_degree_rule()
     be_absent()
     catch_up("rank 4 is stopped", {}, 4, evidence=1)
-    serve_apart()
     be_refused()
+if "apart" in parts:
+    serve_apart()
 if "fifteen" in parts:
     exceed_cores()
+if "every" in parts:
+    lie_in_all_ways()
 done()
