@@ -85,6 +85,15 @@ def lie_where_they_like():
         steps=2, scheme=SILENT_GROUP)
     run(7, {"framed": 0, "caught": 3}, liars=3, release=1, steps=4, evidence=1)
     run(7, liars=3, disputes=5, design=SUBSETS, steps=2)
+    for scheme in (INDEPENDENT, TAKE_OVER, MATCHING):
+        lie_and_round(7, 3, 2500, liars=3, scheme=scheme, design=SUBSETS)
+
+
+def lie_and_round(ranks, flips, count, **options):
+    """Replicas of the honest differ too, in as many signs as are tolerated."""
+    run(ranks, {"framed": 0}, flips=flips, count=count, steps=2,
+        settings={"FLIP_RATE": 2 * flips / count, "STEP_COUNT": count},
+        **options)
 
 
 def lie_by_the_printed_rule():
@@ -201,6 +210,10 @@ def lie_in_all_ways():
                     lie_in_every_way(ranks, design, attack, scheme)
                 for rule in (PAPER, PAPER_PLUS):
                     lie_in_every_way(ranks, design, 0, scheme, rule)
+                if scheme != PROMISE_BROKEN:
+                    lie_and_round(ranks, 1 + scheme, 3000, votes=2,
+                                  liars=(ranks - 1) // 2, scheme=scheme,
+                                  design=design, evidence=scheme % 2)
 
 
 def be_refused():

@@ -16,6 +16,7 @@
 enum {
     VOTES_MAX = 4,     /* of a step */
     HONEST_SHOWN = 15, /* tasks that the liars look at */
+    TERMS = 200,       /* of a distribution */
 };
 
 static const struct {
@@ -40,7 +41,8 @@ struct trial {
     size_t count, chunk;      /* of a step; of each vote's chunks */
     uint64_t dies, dies_at;   /* before which step these ranks end, */
     uint64_t stops, stops_at; /* or wait until they are continued */
-    uint64_t **truths;        /* [tasks] */
+    uint64_t flips;    /* signs of each replica that rounding turns around */
+    uint64_t **truths; /* [tasks] */
     void *gradients[VOTES_MAX][64 * JURY_REPLICAS_MAX];
     void *recv[VOTES_MAX];
     uint64_t wrong, distorted, digest;
@@ -62,6 +64,16 @@ static void draw_truth(const struct trial *t, uint32_t step, uint32_t task)
         t->truths[task][t->count / 64] &= (UINT64_C(1) << t->count % 64) - 1;
 }
 
+/* Each replica has its own, whoever holds it. */
+static void flip(const struct trial *t, uint64_t *row, uint32_t step,
+                 uint32_t task, uint32_t replica)
+{
+    uint64_t draw = mix(mix(step + 7) + 8 * task + replica);
+
+    for (uint64_t f = 0; f < t->flips; f++, draw = mix(draw))
+        row[draw % t->count / 64] ^= UINT64_C(1) << draw % t->count % 64;
+}
+
 static void draw_row(struct trial *t, uint32_t step, uint32_t task,
                      uint32_t replica)
 {
@@ -79,14 +91,20 @@ static void draw_row(struct trial *t, uint32_t step, uint32_t task,
         .task = task,
         .voice = ballot_cast_voice(&t->cast, members[replica]),
     };
+    /* Not too far from honest replicas, nor from what is twice as far. */
+    const uint64_t near =
+        t->flips == 0 ? 1 : t->jury.rules.tolerance - t->flips;
 
     memcpy(row, t->truths[task], (t->count + 63) / 64 * 8);
+    flip(t, row, step, task, replica);
     if (part == BALLOT_PART_TRUTH)
         return;
     if (ballot_attack_lie(t->attack, row, t->count, BALLOT_SIGNS, &scene) < 0)
         need(-EINVAL, NULL, "attack");
     if (part == BALLOT_PART_HALF)
-        ballot_attack_limit(row, t->truths[task], t->count, 1);
+        ballot_attack_limit(row, t->truths[task], t->count, near);
+    else if (t->flips > 0 && t->cast.scheme == BALLOT_SCHEME_MATCHING)
+        ballot_attack_limit(row, t->truths[task], t->count, 2 * near);
 }
 
 static void draw_step(struct trial *t, uint32_t step)
@@ -322,6 +340,22 @@ static void take_step(struct trial *t, uint32_t step)
 
 /* ---- The scenario ---- */
 
+/* The least k so that k or more flips, of which `mean` are expected, are seen
+ * less than once in 1e12. */
+static uint64_t tolerance_of(double mean)
+{
+    double terms[TERMS] = {1}, all = 1, tail = 0;
+    uint64_t k = TERMS;
+
+    for (int i = 1; i < TERMS; i++) {
+        terms[i] = terms[i - 1] * mean / i;
+        all += terms[i];
+    }
+    while (k > 0 && (tail + terms[k - 1]) / all < 1e-12)
+        tail += terms[--k];
+    return k;
+}
+
 static void open_trial(struct trial *t)
 {
     struct jury_rules rules;
@@ -346,6 +380,7 @@ static void open_trial(struct trial *t)
     t->dies = option("dies", 0);
     t->stops_at = option("stops_at", 0);
     t->stops = option("stops", 0);
+    t->flips = option("flips", 0);
     rules = (struct jury_rules){
         .workers = t->shape.workers,
         .tasks = t->shape.tasks,
@@ -355,6 +390,7 @@ static void open_trial(struct trial *t)
         .paper = t->config.rule != BALLOT_RULE_PROOF,
         .plus = t->config.rule == BALLOT_RULE_PAPER_PLUS,
         .keep = t->config.evidence == BALLOT_EVIDENCE_KEEP,
+        .tolerance = t->flips == 0 ? 0 : tolerance_of(2 * (double)t->flips),
     };
     jury_open(&t->jury, &rules, t->count);
 }

@@ -82,7 +82,7 @@ static void compare_pair(struct jury *jury, uint32_t task, uint32_t i,
     uint64_t *sum = &jury->distances[(task * replicas + i) * replicas + j];
 
     *sum += distance;
-    if (*sum == 0)
+    if (*sum <= jury->rules.tolerance)
         return;
     jury->edges[a] |= 1u << b;
     jury->edges[b] |= 1u << a;
@@ -214,44 +214,69 @@ static bool is_open(const struct jury *jury)
     return false;
 }
 
-/* The replica that is a task's value; -1: it has none. */
-static int value_of(const struct jury *jury, uint32_t task, size_t first,
-                    size_t count, uint32_t out)
+/* Equal here, or near enough in the step. */
+static bool agree(const struct jury *jury, uint32_t task, uint32_t i,
+                  uint32_t j, size_t first, size_t count)
+{
+    const uint32_t replicas = jury->rules.replicas;
+    const uint32_t low = i < j ? i : j, high = i < j ? j : i;
+
+    return i == j ||
+           jury->distances[(task * replicas + low) * replicas + high] <=
+               jury->rules.tolerance ||
+           differing(row_of(jury, task, i), row_of(jury, task, j), first,
+                     count) == 0;
+}
+
+/* Whether all of a set of replicas agree with each other. */
+static bool all_agree(const struct jury *jury, uint32_t task, uint32_t set,
+                      size_t first, size_t count)
+{
+    for (uint32_t i = 0; i < jury->rules.replicas; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if ((set >> i & set >> j & 1) != 0 &&
+                !agree(jury, task, i, j, first, count))
+                return false;
+    return true;
+}
+
+/* The replicas whose majority is a task's value, as bits; 0: it has none. */
+static uint32_t voters_of(const struct jury *jury, uint32_t task, size_t first,
+                          size_t count, uint32_t out)
 {
     const uint32_t replicas = jury->rules.replicas;
     uint32_t left = 0;
     bool complete = true;
-    int any = -1;
 
-    for (uint32_t i = replicas; i-- > 0;) {
+    for (uint32_t i = 0; i < replicas; i++) {
         const int w = jury->members[task][i];
         const bool liar = jury->byzantine >> w & 1;
 
-        if (takes_part(jury, task, i, out) && !liar) {
-            left++;
-            any = (int)i;
-        }
+        if (takes_part(jury, task, i, out) && !liar)
+            left |= 1u << i;
         complete &= liar || takes_part(jury, task, i, out);
     }
     for (uint32_t i = 0; i < replicas; i++)
         if (jury->honest >> jury->members[task][i] & 1 &&
             takes_part(jury, task, i, out))
-            return (int)i;
-    if (!is_open(jury) && (left > replicas / 2 || complete))
-        return any;
-    for (uint32_t i = 0; i < replicas; i++) {
-        uint32_t alike = 0;
+            return 1u << i;
+    if (!is_open(jury) && (size_of(left) > replicas / 2 || complete))
+        return left;
+    for (uint32_t set = 0; set < 1u << replicas; set++)
+        if ((set & ~left) == 0 && size_of(set) > replicas / 2 &&
+            all_agree(jury, task, set, first, count))
+            return left;
+    return 0;
+}
 
-        if (!takes_part(jury, task, i, out | jury->byzantine))
-            continue;
-        for (uint32_t j = 0; j < replicas; j++)
-            alike += takes_part(jury, task, j, out | jury->byzantine) &&
-                     differing(row_of(jury, task, i), row_of(jury, task, j),
-                               first, count) == 0;
-        if (alike > replicas / 2)
-            return (int)i;
-    }
-    return -1;
+static bool majority_of(const struct jury *jury, uint32_t task, uint32_t voters,
+                        size_t i)
+{
+    uint32_t minus = 0;
+
+    for (uint32_t r = 0; r < jury->rules.replicas; r++)
+        minus += voters >> r & 1 && bit(row_of(jury, task, r), i);
+    return 2 * minus > size_of(voters);
 }
 
 /* By the printed rule: any that is trusted, or what most present ones say. */
@@ -291,17 +316,17 @@ static void vote(struct jury *jury, size_t first, size_t count, uint32_t out,
     uint32_t tasks = 0;
 
     for (uint32_t t = 0; t < jury->rules.tasks; t++) {
-        int value = -1;
+        uint32_t voters = 0;
 
         if (!jury->rules.paper)
-            value = value_of(jury, t, first, count, out);
-        if (jury->rules.paper ? !paper_has_value(jury, t, out) : value < 0)
+            voters = voters_of(jury, t, first, count, out);
+        if (jury->rules.paper ? !paper_has_value(jury, t, out) : voters == 0)
             continue;
         tasks++;
         for (size_t i = 0; i < count; i++)
             sums[i] += jury->rules.paper
                            ? paper_value(jury, t, first + i, out)
-                           : bit(row_of(jury, t, (uint32_t)value), first + i);
+                           : majority_of(jury, t, voters, first + i);
     }
     for (size_t i = 0; i < count; i++) {
         minus[i] = 2 * sums[i] > tasks;
@@ -406,7 +431,7 @@ static int compare_disputes(const struct jury *jury,
                 const int a = jury->members[t][i], b = jury->members[t][j];
                 uint64_t sum = jury->distances[(t * r + i) * r + j];
 
-                if (sum == 0)
+                if (sum <= jury->rules.tolerance)
                     continue;
                 now[a] |= 1u << b;
                 expect(&list,

@@ -22,6 +22,7 @@ struct jury_rules {
     bool paper; /* else proof; its degree rule */
     bool plus;
     bool keep; /* disputes last */
+    uint64_t tolerance;
 };
 
 /* Sets of workers: bit w is worker w. */
