@@ -36,6 +36,7 @@ enum header_flag {
      * voter's that `mask` (its address) and `rank` (its key) name. A result:
      * they were, and only what comes before them is in the slot. */
     FLAG_LANDS = 2,
+    FLAG_CALLED = 4, /* an answer: `call` is what was asked about */
 };
 
 /* What a result says. */

@@ -44,14 +44,14 @@ static void dispatch(struct ballot_comm *comm, uint64_t now_ns,
             comm->control_dropped++;
         break;
     case LANE_STREAM:
-        if (comm->ring != NULL && event->peer < comm->ranks)
-            ring_arrived(comm->ring, event, index);
+        if (comm->flow != NULL && event->peer < comm->ranks)
+            flow_arrived(comm->flow, event, index);
         else
             comm->control_dropped++;
         break;
     case LANE_CREDIT:
-        if (comm->ring != NULL && event->peer < comm->ranks)
-            ring_credited(comm->ring, event);
+        if (comm->flow != NULL && event->peer < comm->ranks)
+            flow_credited(comm->flow, event);
         else
             comm->control_dropped++;
         break;
@@ -77,6 +77,32 @@ static bool take_events(struct ballot_comm *comm, uint64_t now_ns)
 
 /* ---- Starting ---- */
 
+/*
+ * Numbers the call, so that ranks know which of the others' is the same one.
+ * With a quorum votes may be a rank's alone and have no number, as sends and
+ * receives never have one.
+ */
+static void number(struct ballot_comm *comm, struct ballot_request *r)
+{
+    const struct caster_round *vote = &r->call.round;
+    struct call call = {
+        .count = vote->count,
+        .detail = vote->detail,
+        .type = vote->type,
+        .op = vote->op,
+        .rows = vote->rows,
+    };
+
+    if (r->kind == REQUEST_FLOW && r->flow.call.op == CALL_SEND)
+        return;
+    if (r->kind != REQUEST_FLOW && comm->settings.quorum != 0)
+        return;
+    if (r->kind == REQUEST_FLOW)
+        call = r->flow.call;
+    call.round = r->flow.call.round = flow_noted(comm->flow);
+    flow_note(comm->flow, &call);
+}
+
 static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
 {
     while (atomic_load(&comm->queued) > 0 && !comm->holding) {
@@ -86,31 +112,16 @@ static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
         r = queue_next(comm);
         if (r == NULL)
             return;
-        if (rc == 0)
+        if (rc == 0 && (r->kind != REQUEST_FLOW || r->enters))
             rc = majority_begin(comm->majority, &r->call);
         if (rc == -EAGAIN)
             return; /* rounds are drained, or a fused step is under way */
         queue_begin(r, now_ns);
         if (rc < 0)
             queue_finish(r, rc);
+        else
+            number(comm, r);
     }
-}
-
-/* The ring works on one operation at a time, in the order of the calls. */
-static bool start_ring(struct ballot_comm *comm, uint64_t now_ns)
-{
-    struct ballot_request *r;
-
-    if (ring_progress(comm->ring) != UINT64_MAX)
-        return false;
-    r = queue_oldest_ring(comm);
-    /* With a quorum the call may be ours alone: then nothing may be sent. */
-    if (r == NULL || r->ringing || (comm->settings.quorum != 0 && !r->entered))
-        return false;
-    r->ringing = true;
-    if (comm->dead_count > 0 || ring_begin(comm->ring, now_ns, &r->ring) < 0)
-        loss_fails_ring(comm, r);
-    return true;
 }
 
 static void keep_round(struct ballot_comm *comm, const struct majority_end *end)
@@ -197,14 +208,14 @@ static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
                          (unsigned long long)end->round);
             rc = -EPROTO;
         }
-    } else if (r->kind == REQUEST_RING && !r->circled) {
+    } else if (r->kind == REQUEST_FLOW && !r->flowed) {
         r->entered = true;
         return;
-    } else if (r->kind == REQUEST_RING) {
-        rc = r->ring_result;
+    } else if (r->kind == REQUEST_FLOW) {
+        rc = r->flow_result;
     }
-    if (rc < 0 && r->ringing && !r->circled)
-        ring_abandon(comm->ring);
+    if (rc < 0 && r->flowing && !r->flowed)
+        flow_abandon(comm->flow);
     queue_finish(r, rc);
 }
 
@@ -216,12 +227,12 @@ static void take_ends(struct ballot_comm *comm, uint64_t now_ns)
     while (comm->failed == 0 && !comm->holding &&
            majority_ended(comm->majority, &end))
         vote_ended(comm, now_ns, &end);
-    r = ring_ended(comm->ring);
+    r = flow_ended(comm->flow);
     if (r == NULL || comm->failed != 0)
         return;
-    r->circled = true;
-    if (r->entered)
-        queue_finish(r, r->ring_result);
+    r->flowed = true;
+    if (r->entered || !r->enters)
+        queue_finish(r, r->flow_result);
 }
 
 /* ---- Deadlines ---- */
@@ -231,52 +242,11 @@ static uint64_t timeout_ns(const struct ballot_comm *comm)
     return (uint64_t)comm->settings.timeout_ms * 1000000;
 }
 
-/* When all are asked who is there, for a deadline that passes at `at_ns`. */
-static uint64_t early(const struct ballot_comm *comm, uint64_t at_ns)
+uint64_t advance_early(const struct ballot_comm *comm, uint64_t at_ns)
 {
     uint64_t half = timeout_ns(comm) / 2;
 
     return at_ns - (half < EARLY_NS ? half : EARLY_NS);
-}
-
-static void ring_tick(struct ballot_comm *comm, uint64_t now_ns)
-{
-    uint64_t at = ring_progress(comm->ring);
-    struct rank_mask missing = {0};
-    struct ballot_request *r;
-    char names[256];
-
-    if (at == UINT64_MAX)
-        return;
-    at += timeout_ns(comm);
-    if (now_ns >= early(comm, at))
-        control_ask(comm, now_ns, early(comm, at));
-    if (now_ns < at)
-        return;
-    control_confirm(comm, now_ns, early(comm, at), at);
-    if (now_ns < control_answers_ns(comm))
-        return;
-    r = queue_oldest_ring(comm);
-    mask_set(&missing, (comm->rank + comm->ranks - 1) % comm->ranks);
-    control_blame(comm, &missing);
-    report_members(names, sizeof(names), comm, &missing);
-    report_error(comm, "%s: nothing moved for %u ms; missing: %s",
-                 r == NULL ? "ring" : r->name, comm->settings.timeout_ms,
-                 names);
-    advance_fail(comm, -ETIMEDOUT);
-}
-
-static uint64_t ring_deadline(const struct ballot_comm *comm)
-{
-    uint64_t at = ring_progress(comm->ring), answers;
-
-    if (at == UINT64_MAX)
-        return at;
-    at += timeout_ns(comm);
-    if (comm->asked_ns < early(comm, at))
-        return early(comm, at);
-    answers = control_answers_ns(comm);
-    return answers > at ? answers : at;
 }
 
 /* The votes' own deadlines are the tallies' and the caster's. */
@@ -285,7 +255,7 @@ static void vote_tick(struct ballot_comm *comm, uint64_t now_ns)
     const struct ballot_request *r = queue_oldest(comm);
 
     if (r != NULL && !comm->holding) {
-        uint64_t ask = early(comm, r->begun_ns + timeout_ns(comm));
+        uint64_t ask = advance_early(comm, r->begun_ns + timeout_ns(comm));
 
         if (now_ns >= ask)
             control_ask(comm, now_ns, ask);
@@ -305,7 +275,7 @@ static uint64_t vote_deadline(struct ballot_comm *comm)
         return control_answers_ns(comm);
     if (r == NULL)
         return UINT64_MAX;
-    ask = early(comm, r->begun_ns + timeout_ns(comm));
+    ask = advance_early(comm, r->begun_ns + timeout_ns(comm));
     return comm->asked_ns < ask ? ask : UINT64_MAX;
 }
 
@@ -320,7 +290,7 @@ static void tick(struct ballot_comm *comm, uint64_t now_ns)
     majority_tick(comm->majority, now_ns);
     if (comm->active_count > 0) {
         vote_tick(comm, now_ns);
-        ring_tick(comm, now_ns);
+        flows_tick(comm, now_ns);
     }
 }
 
@@ -339,7 +309,7 @@ uint64_t advance_deadline(struct ballot_comm *comm)
         return at;
     next = vote_deadline(comm);
     at = next < at ? next : at;
-    next = ring_deadline(comm);
+    next = flows_deadline(comm);
     return next < at ? next : at;
 }
 
@@ -383,9 +353,12 @@ static size_t work_once(struct ballot_comm *comm, uint64_t now_ns)
         return bytes;
     if (bytes == 0 && comm->failed == 0)
         bytes = majority_step(comm->majority, now_ns);
-    if (bytes == 0 && comm->failed == 0 &&
-        (start_ring(comm, now_ns) || ring_step(comm->ring, now_ns)))
-        bytes = STEP_BYTES;
+    if (bytes == 0 && comm->failed == 0) {
+        bytes = flow_step(comm->flow, now_ns);
+        flows_check(comm, now_ns);
+    }
+    if (bytes == 0 && comm->failed == 0 && flows_start(comm, now_ns))
+        bytes = LINE_BYTES;
     return bytes;
 }
 
@@ -457,7 +430,7 @@ void advance_fail(struct ballot_comm *comm, int error)
     comm->holding = false;
     if (comm->majority != NULL) {
         majority_abandon(comm->majority);
-        ring_abandon(comm->ring);
+        flow_abandon(comm->flow);
     }
     while (comm->active_count > 0)
         queue_finish(comm->active[0], error);

@@ -5,16 +5,33 @@
 
 #include "../include/ballot.h"
 
-/* enum ballot_op, then what has no op of its own. */
+/* struct call's op. */
 enum call_op {
-    CALL_MAJORITY = BALLOT_MAJORITY,
-    CALL_SUM = BALLOT_SUM,
-    CALL_AVG = BALLOT_AVG,
-    CALL_BROADCAST,
-    CALL_BARRIER,
+    CALL_MAJORITY,
     CALL_ASPIS_VOTE,    /* detail: the step; rows: the load */
     CALL_ASPIS_REPORT,  /* ROWS_NONE; count: 8 evidence_bytes() */
     CALL_ASPIS_RELEASE, /* ROWS_NONE; detail: the worker */
+    /* No votes; detail is call_detail(). */
+    CALL_ALL_REDUCE,
+    CALL_REDUCE,
+    CALL_REDUCE_SCATTER,
+    CALL_BROADCAST,
+    CALL_ALL_GATHER,
+    CALL_GATHER,
+    CALL_SCATTER,
+    CALL_ALL_TO_ALL,
+    CALL_BARRIER,
+    CALL_SEND, /* numbered by pair; in words, what waits for one is CALL_RECV */
+    CALL_RECV,
+    CALL_OPS,
 };
+
+enum { DETAIL_RANKS = 1 << 16 };
+
+/* What else ranks must agree on: the root, and the op of a reduction. */
+static inline uint32_t call_detail(uint32_t root, uint32_t op)
+{
+    return root + DETAIL_RANKS * op;
+}
 
 #endif

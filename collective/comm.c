@@ -204,7 +204,7 @@ int ballot_comm_stats(const struct ballot_comm *comm,
 {
     struct serve_counts served = {0};
     struct majority_counts voted;
-    struct ring_counts circled;
+    struct flow_counts flowed;
 
     if (comm == NULL || stats == NULL)
         return -EINVAL;
@@ -212,15 +212,15 @@ int ballot_comm_stats(const struct ballot_comm *comm,
     if (comm->serve != NULL)
         serve_count(comm->serve, &served);
     majority_count(comm->majority, &voted);
-    ring_count(comm->ring, &circled);
+    flow_count(comm->flow, &flowed);
     *stats = (struct ballot_stats){
         .rounds = comm->rounds,
-        .puts = served.puts + voted.puts + circled.puts + comm->control_puts,
-        .bytes_put = served.bytes_put + voted.bytes_put + circled.bytes_put +
+        .puts = served.puts + voted.puts + flowed.puts + comm->control_puts,
+        .bytes_put = served.bytes_put + voted.bytes_put + flowed.bytes_put +
                      comm->control_bytes,
         .votes_counted = served.votes_counted,
         .votes_late = served.votes_late,
-        .dropped = served.dropped + voted.dropped + circled.dropped +
+        .dropped = served.dropped + voted.dropped + flowed.dropped +
                    comm->control_dropped,
         .strangers = comm->strangers,
         .direct_bytes = voted.direct_bytes,

@@ -21,14 +21,15 @@
 #include "../transport/handshake.h"
 #include "../transport/transport.h"
 #include "calls.h"
+#include "flow.h"
 #include "lanes.h"
 #include "majority.h"
 #include "redundancy.h"
-#include "ring.h"
 #include "serve.h"
 
 enum {
-    REQUESTS_MAX = ROUNDS_MAX,
+    REQUESTS_MAX = 64,
+    OPS_MADE_MAX = 64,
     ERROR_BYTES = 512,
     ENDPOINTS_MAX = 3, /* shm, verbs, tcp */
     HOST_BYTES = 64,
@@ -51,6 +52,7 @@ struct settings {
     uint32_t same_voters;
     uint32_t transport; /* index in join.c's list, or 0: choose */
     uint32_t design, replicas, rule, evidence; /* ballot_aspis.h */
+    uint32_t algorithm;                        /* enum flow_algorithm */
     uint64_t seed;
     uint64_t count_max;
     uint64_t weights_hash; /* 0: no weights */
@@ -79,7 +81,7 @@ int settings_resolve(struct settings *settings,
 int settings_adopt(struct settings *settings, const uint8_t *wire,
                    const uint8_t *weights, uint32_t ranks, char *why);
 
-enum request_kind { REQUEST_MAJORITY, REQUEST_ENTRY, REQUEST_RING };
+enum request_kind { REQUEST_MAJORITY, REQUEST_ENTRY, REQUEST_FLOW };
 
 enum request_state {
     REQUEST_FREE,
@@ -96,15 +98,30 @@ struct ballot_request {
     enum request_kind kind;
     const char *name;          /* "all_reduce", for errors */
     struct majority_call call; /* the vote, or the entry of the others */
-    struct ring_call ring;
-    bool entered;    /* RING: all ranks have called the same */
-    bool circled;    /* RING: its ring operation is complete */
-    bool ringing;    /* RING: it was begun */
-    int ring_result; /* RING: of its ring operation, when circled */
+    struct flow_call flow;
+    uint64_t factor;               /* FLOW: what flow.factor points to */
+    struct flow_message *messages; /* FLOW: of an exchange; freed at its end */
+    uint32_t messages_room;
+    struct ballot_request *whole; /* we are a message of that exchange */
+    bool grouped;                 /* its group has not ended */
+    bool unowned;                 /* nobody waits for the exchange itself */
+    bool enters;     /* FLOW: with a quorum a round says whether all have
+                        called it; without, messages do */
+    bool entered;    /* FLOW: they have */
+    bool flowed;     /* FLOW: its flow is complete, */
+    int flow_result; /* FLOW: with this */
+    bool flowing;    /* FLOW: it was begun */
     uint64_t order;  /* of its submission */
     uint64_t begun_ns;
     int result;
     atomic_bool done; /* read without the lock */
+};
+
+/* A sum of scaled values; see ballot_op_create_premul_sum(). */
+struct made_op {
+    bool made;
+    enum ballot_type type;
+    uint64_t factor; /* its first bytes are of that type */
 };
 
 struct ballot_comm {
@@ -134,7 +151,9 @@ struct ballot_comm {
     struct serve *serve;       /* NULL: this rank counts nothing */
     struct inquest *inquest;   /* NULL: nothing that is redundant */
     struct majority *majority; /* NULL: this is a dedicated server */
-    struct ring *ring;         /* the same */
+    struct flow *flow;         /* the same */
+
+    struct made_op ops[OPS_MADE_MAX];
 
     struct ballot_request requests[REQUESTS_MAX];
     pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
@@ -146,7 +165,9 @@ struct ballot_comm {
     uint32_t busy_steps;       /* in a row in which something moved */
     bool quiet;                /* nothing to do until something comes */
     uint64_t asked_ns;         /* when all were asked who is there; 0: never */
+    uint64_t asked_call;       /* and what they have called as this one */
     struct rank_mask answered; /* who has, since */
+    struct rank_mask behind;   /* who has not called that yet */
     bool holding;              /* a round has failed; answers are awaited */
     struct majority_end held;  /* its end */
     struct rank_mask departed; /* said goodbye */
@@ -222,6 +243,10 @@ void report_members(char *text, size_t text_bytes,
                     const struct rank_mask *mask);
 /* On which pages and which NUMA node this thread's slots lie, at INFO. */
 void report_memory(const struct ballot_comm *comm);
+/* "float32", ... */
+const char *report_type(uint32_t type);
+/* "sum", ... */
+const char *report_op(uint32_t op);
 /* How a round that was not OK ended, as an errno, with the error set. */
 int report_difference(struct ballot_comm *comm, const char *name,
                       const struct difference *difference);
@@ -242,7 +267,7 @@ void join_undo(struct ballot_comm *comm);
 /* ---- parts.c ---- */
 
 struct shape parts_shape(const struct ballot_comm *comm);
-/* Opens crew, serve, majority and ring, when comm has its links. */
+/* Opens crew, serve, majority and flow, when comm has its links. */
 int parts_open(struct ballot_comm *comm, char *why);
 void parts_close(struct ballot_comm *comm);
 
@@ -250,11 +275,26 @@ void parts_close(struct ballot_comm *comm);
 
 /* NULL, with the error set: too many are under way. */
 struct ballot_request *request_take(struct ballot_comm *comm);
-/* Queues the request; waits for it unless the caller wants to. */
+/* Queues the request, or leaves it to the group; waits for it unless the caller
+ * wants to. */
 int request_submit(struct ballot_request *request, struct ballot_request **out);
+/* Gives back one that was not submitted. */
+void request_give(struct ballot_request *request);
+/* Queues it now. */
+void request_queue(struct ballot_request *request);
+
+/* ---- group.c: calls of this thread that begin together ---- */
+
+/* Whether there is a group; then the request is its. */
+bool group_takes(struct ballot_request *request, bool awaited);
+
 /* -EINVAL with the error set: `name` cannot be called so. */
 int request_check(struct ballot_comm *comm, const char *name, const void *send,
                   const void *recv, size_t count, enum ballot_type type);
+/* ballot_all_reduce() of BALLOT_MAJORITY. */
+int request_majority(const void *send, void *recv, size_t count,
+                     enum ballot_type type, struct ballot_comm *comm,
+                     struct ballot_request **request);
 /* Where results are kept or wait, memory was reserved for count_max. */
 int request_check_reserve(struct ballot_comm *comm, const char *name,
                           size_t count);
@@ -266,8 +306,8 @@ void queue_begin(struct ballot_request *request, uint64_t now_ns);
 void queue_finish(struct ballot_request *request, int result);
 /* Of those under way; NULL: there is none. */
 struct ballot_request *queue_oldest(const struct ballot_comm *comm);
-/* The oldest whose ring operation is not complete. */
-struct ballot_request *queue_oldest_ring(const struct ballot_comm *comm);
+/* The oldest whose flow is not complete. */
+struct ballot_request *queue_oldest_flow(const struct ballot_comm *comm);
 /* Whether a caller has not given the request back. */
 bool queue_holds(struct ballot_request *request);
 
@@ -282,13 +322,25 @@ void advance_fail(struct ballot_comm *comm, int error);
 /* Whether some operation is under way or queued. */
 bool advance_busy(const struct ballot_comm *comm);
 
+/* When all are asked who is there, for a deadline that passes at `at_ns`. */
+uint64_t advance_early(const struct ballot_comm *comm, uint64_t at_ns);
+
+/* ---- flows.c ---- */
+
+/* Begins the next flow, if none is under way; false: there is none. */
+bool flows_start(struct ballot_comm *comm, uint64_t now_ns);
+/* Whether ranks have called different things: ends what cannot go on. */
+void flows_check(struct ballot_comm *comm, uint64_t now_ns);
+void flows_tick(struct ballot_comm *comm, uint64_t now_ns);
+uint64_t flows_deadline(const struct ballot_comm *comm);
+
 /* ---- loss.c ---- */
 
 /* An EVENT_LOST: the link to a peer is gone. */
 void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
                   const struct event *event);
-/* A rank has died: nothing goes around any more. Votes go on. */
-void loss_fails_ring(struct ballot_comm *comm, struct ballot_request *r);
+/* A rank has died: nothing flows any more. Votes go on. */
+void loss_fails_flow(struct ballot_comm *comm, struct ballot_request *r);
 
 /* ---- control.c ---- */
 
@@ -305,8 +357,9 @@ void control_confirm(struct ballot_comm *comm, uint64_t now_ns,
                      uint64_t since_ns, uint64_t deadline_ns);
 /* When all have answered, or who has not is silent. */
 uint64_t control_answers_ns(const struct ballot_comm *comm);
-/* Narrows `missing` to the silent, if some are; others are told of these. */
-void control_blame(struct ballot_comm *comm, struct rank_mask *missing);
+/* Narrows `missing` to the silent, if some are, else to who has not called what
+ * is under way, and then returns true; others are told of these. */
+bool control_blame(struct ballot_comm *comm, struct rank_mask *missing);
 
 /* ---- server.c: of a dedicated server, with the engine's lock ---- */
 

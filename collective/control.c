@@ -51,8 +51,20 @@ static void describe_end(const struct ballot_comm *comm, struct header *header,
     }
 }
 
+/* An answer says what we have called as the call that was asked about, and how
+ * many we have called. */
+static void describe_call(const struct ballot_comm *comm, uint64_t number,
+                          struct header *header)
+{
+    if (comm->flow == NULL)
+        return;
+    header->sequence = flow_noted(comm->flow);
+    if (flow_recall(comm->flow, number, &header->call))
+        header->flags = FLAG_CALLED;
+}
+
 static void put_control(struct ballot_comm *comm, uint32_t peer,
-                        enum control control)
+                        enum control control, uint64_t number)
 {
     const struct link *link = &comm->links[peer];
     uint32_t slot = lane_first(comm->settings.window, LANE_CONTROL) + control;
@@ -68,7 +80,11 @@ static void put_control(struct ballot_comm *comm, uint32_t peer,
 
     if (place == NULL)
         return;
-    if (comm->failed != 0)
+    if (control == CONTROL_PING)
+        header.call.round = number;
+    if (control == CONTROL_PONG)
+        describe_call(comm, number, &header);
+    else if (comm->failed != 0)
         describe_end(comm, &header, &reason);
     memcpy(place, &header, sizeof(header));
     memcpy(place + LINE_BYTES, &reason, sizeof(reason));
@@ -82,7 +98,7 @@ void control_tell_all(struct ballot_comm *comm, enum control control)
 {
     for (uint32_t r = 0; r < comm->members; r++)
         if (r != comm->rank)
-            put_control(comm, r, control);
+            put_control(comm, r, control, comm->asked_call);
 }
 
 /* ---- Goodbye ---- */
@@ -172,6 +188,21 @@ static void goodbye(struct ballot_comm *comm, const struct event *event,
     advance_fail(comm, rc);
 }
 
+static void hear_answer(struct ballot_comm *comm, uint32_t peer,
+                        const struct header *header)
+{
+    mask_set(&comm->answered, peer);
+    if (comm->flow == NULL || peer >= comm->ranks)
+        return;
+    if (header->sequence <= comm->asked_call)
+        mask_set(&comm->behind, peer);
+    else
+        mask_clear(&comm->behind, peer);
+    if ((header->flags & FLAG_CALLED) != 0 &&
+        header->call.round == comm->asked_call)
+        flow_heard(comm->flow, peer, &header->call);
+}
+
 void control_arrived(struct ballot_comm *comm, const struct event *event,
                      uint32_t control)
 {
@@ -186,8 +217,10 @@ void control_arrived(struct ballot_comm *comm, const struct event *event,
     }
     switch ((enum control)control) {
     case CONTROL_GOODBYE: goodbye(comm, event, &header); break;
-    case CONTROL_PING: put_control(comm, event->peer, CONTROL_PONG); break;
-    case CONTROL_PONG: mask_set(&comm->answered, event->peer); break;
+    case CONTROL_PING:
+        put_control(comm, event->peer, CONTROL_PONG, header.call.round);
+        break;
+    case CONTROL_PONG: hear_answer(comm, event->peer, &header); break;
     }
 }
 
@@ -198,8 +231,9 @@ void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns)
     if (comm->asked_ns != 0 && comm->asked_ns >= since_ns)
         return;
     comm->asked_ns = now_ns;
-    comm->answered = (struct rank_mask){0};
+    comm->answered = comm->behind = (struct rank_mask){0};
     mask_set(&comm->answered, comm->rank);
+    comm->asked_call = comm->flow == NULL ? 0 : flow_number(comm->flow);
     control_tell_all(comm, CONTROL_PING);
 }
 
@@ -218,9 +252,10 @@ uint64_t control_answers_ns(const struct ballot_comm *comm)
                : comm->asked_ns + ANSWER_NS;
 }
 
-void control_blame(struct ballot_comm *comm, struct rank_mask *missing)
+bool control_blame(struct ballot_comm *comm, struct rank_mask *missing)
 {
     struct rank_mask silent = {0}, both = {0};
+    bool behind = false;
 
     for (uint32_t r = 0; r < comm->members; r++)
         if (!mask_has(&comm->answered, r)) {
@@ -232,6 +267,12 @@ void control_blame(struct ballot_comm *comm, struct rank_mask *missing)
         *missing = both;
     else if (mask_count(&silent) > 0)
         *missing = silent;
+    else if (flow_progress(comm->flow) != UINT64_MAX &&
+             mask_count(&comm->behind) > 0) {
+        *missing = comm->behind;
+        behind = true;
+    }
     comm->farewell = STATUS_LOST;
     comm->missing = *missing;
+    return behind;
 }

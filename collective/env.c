@@ -104,6 +104,10 @@ static const char *const words_design[] = {
 static const char *const words_rule[] = {"proof", "paper", "paper+", NULL};
 static const char *const words_evidence[] = {"round", "keep", NULL};
 
+/* In the order of enum flow_algorithm. */
+static const char *const words_algorithm[] = {
+    "auto", "direct", "split", "ring", "tree", "doubling", NULL};
+
 static int choose_transport(struct settings *s, const char *name, char *why)
 {
     if (name == NULL)
@@ -234,6 +238,8 @@ static int choose_words(struct settings *s, const struct ballot_config *c,
         rc = choose_word(&s->zero, c->zero, "BALLOT_ZERO", words_zero, why);
     if (rc == 0)
         rc = choose_word(&s->auth, c->auth, "BALLOT_AUTH", words_auth, why);
+    if (rc == 0)
+        rc = choose_word(&s->algorithm, 0, "BALLOT_ALGO", words_algorithm, why);
     return rc < 0 ? rc : choose_transport(s, c->transport, why);
 }
 
@@ -418,9 +424,9 @@ static int check_wire(const struct settings *s, uint32_t ranks, char *why)
     if (s->chunk > CHUNK_MAX || s->window > WINDOW_MAX || s->quorum > ranks ||
         s->liars > ranks || s->grace_ms > TIMEOUT_MAX_MS ||
         s->timeout_ms > TIMEOUT_MAX_MS || s->kept_rounds > KEPT_MAX ||
-        s->tie > BALLOT_TIE_RANDOM || s->zero > BALLOT_ZERO_ABSTAIN ||
-        s->count_max > UINT64_C(1) << 40 || s->design > BALLOT_DESIGN_MOLS ||
-        s->rule > BALLOT_RULE_PAPER_PLUS ||
+        s->algorithm >= FLOW_ALGORITHMS || s->tie > BALLOT_TIE_RANDOM ||
+        s->zero > BALLOT_ZERO_ABSTAIN || s->count_max > UINT64_C(1) << 40 ||
+        s->design > BALLOT_DESIGN_MOLS || s->rule > BALLOT_RULE_PAPER_PLUS ||
         s->evidence > BALLOT_EVIDENCE_KEEP || s->replicas > REPLICAS_MAX ||
         s->servers != BALLOT_SERVERS_DEDICATED) {
         snprintf(why, ERROR_BYTES,

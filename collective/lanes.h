@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum {
-    STREAM_WINDOW = 4, /* slots of ring and broadcast to the next rank */
+    STREAM_WINDOW = 8, /* slots of all that is no vote, to each rank */
     CONTROL_SLOTS = 3,
 };
 

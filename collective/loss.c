@@ -5,26 +5,26 @@
 
 #include "comm.h"
 
-void loss_fails_ring(struct ballot_comm *comm, struct ballot_request *r)
+void loss_fails_flow(struct ballot_comm *comm, struct ballot_request *r)
 {
     report_error(comm,
-                 "%s: a rank has died (%u in all); sum, average and broadcast "
-                 "need every rank",
+                 "%s: a rank has died (%u in all); all but votes need every "
+                 "rank",
                  r->name, comm->dead_count);
-    ring_abandon(comm->ring);
-    r->circled = true;
-    r->ring_result = -ENOTCONN;
-    if (r->entered)
-        queue_finish(r, r->ring_result);
+    flow_abandon(comm->flow);
+    r->flowed = true;
+    r->flow_result = -ENOTCONN;
+    if (r->entered || !r->enters)
+        queue_finish(r, r->flow_result);
 }
 
-/* The one that is going around, if any. */
-static void fail_rings(struct ballot_comm *comm)
+/* The one that is under way, if any. */
+static void fail_flows(struct ballot_comm *comm)
 {
-    struct ballot_request *r = queue_oldest_ring(comm);
+    struct ballot_request *r = queue_oldest_flow(comm);
 
-    if (r != NULL && r->ringing)
-        loss_fails_ring(comm, r);
+    if (r != NULL && r->flowing)
+        loss_fails_flow(comm, r);
 }
 
 void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
@@ -47,7 +47,7 @@ void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
     report_debug(DEBUG_INFO, "rank %u: lost %s: %s", comm->rank,
                  report_member(comm, peer, member), strerror(-event->reason));
     if (!needed) {
-        fail_rings(comm);
+        fail_flows(comm);
         return;
     }
     report_error(comm, "%s %s: %s; this communicator has ended",

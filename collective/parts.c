@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parts.c - what works in a communicator: a voter, a server, a ring, threads.
+/* parts.c - what works in a communicator: a voter, a server, flows, threads.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -144,7 +144,7 @@ static int open_voter(struct ballot_comm *comm)
 
 int parts_open(struct ballot_comm *comm, char *why)
 {
-    struct ring_config ring = {
+    struct flow_config flow = {
         .rank = comm->rank,
         .ranks = comm->ranks,
         .window = comm->settings.window,
@@ -167,7 +167,7 @@ int parts_open(struct ballot_comm *comm, char *why)
     if (rc == 0 && comm->rank < comm->ranks)
         rc = open_voter(comm);
     if (rc == 0 && comm->rank < comm->ranks)
-        rc = ring_open(&comm->ring, &ring);
+        rc = flow_open(&comm->flow, &flow);
     if (rc < 0)
         snprintf(why, ERROR_BYTES,
                  "memory for %u slots of %u bytes a rank, or for results of "
@@ -179,7 +179,7 @@ int parts_open(struct ballot_comm *comm, char *why)
 
 void parts_close(struct ballot_comm *comm)
 {
-    ring_close(comm->ring);
+    flow_close(comm->flow);
     majority_close(comm->majority);
     serve_close(comm->serve);
     inquest_close(comm->inquest);

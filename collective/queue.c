@@ -5,6 +5,7 @@
  * Those under way are in a list of their own, so that the engine need not look
  * at requests that a caller is just filling in.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "comm.h"
@@ -44,6 +45,27 @@ void queue_begin(struct ballot_request *request, uint64_t now_ns)
     comm->active[comm->active_count++] = request;
 }
 
+/* Whoever wanted to know of a message of an exchange. */
+static void finish_parts(struct ballot_request *exchange, int result)
+{
+    struct ballot_comm *comm = exchange->comm;
+
+    free(exchange->messages);
+    exchange->messages = NULL;
+    pthread_mutex_lock(&comm->queue_lock);
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        struct ballot_request *r = &comm->requests[i];
+
+        if (r->whole != exchange)
+            continue;
+        r->whole = NULL;
+        r->result = result;
+        r->state = REQUEST_DONE;
+        atomic_store(&r->done, true);
+    }
+    pthread_mutex_unlock(&comm->queue_lock);
+}
+
 void queue_finish(struct ballot_request *request, int result)
 {
     struct ballot_comm *comm = request->comm;
@@ -55,7 +77,9 @@ void queue_finish(struct ballot_request *request, int result)
     memmove(&comm->active[at], &comm->active[at + 1],
             (comm->active_count - at) * sizeof(comm->active[0]));
     request->result = result;
-    set_state(request, REQUEST_DONE);
+    if (request->messages != NULL)
+        finish_parts(request, result);
+    set_state(request, request->unowned ? REQUEST_FREE : REQUEST_DONE);
     atomic_store(&request->done, true);
     engine_announce();
 }
@@ -65,10 +89,10 @@ struct ballot_request *queue_oldest(const struct ballot_comm *comm)
     return comm->active_count > 0 ? comm->active[0] : NULL;
 }
 
-struct ballot_request *queue_oldest_ring(const struct ballot_comm *comm)
+struct ballot_request *queue_oldest_flow(const struct ballot_comm *comm)
 {
     for (uint32_t i = 0; i < comm->active_count; i++)
-        if (comm->active[i]->kind == REQUEST_RING && !comm->active[i]->circled)
+        if (comm->active[i]->kind == REQUEST_FLOW && !comm->active[i]->flowed)
             return comm->active[i];
     return NULL;
 }

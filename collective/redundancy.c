@@ -235,7 +235,7 @@ int ballot_aspis_workers(const struct ballot_comm *comm, uint32_t step,
 
 /* ---- Signs ---- */
 
-static const uint8_t element_bits[BALLOT_TYPES] = {
+static const uint8_t element_bits[BALLOT_VOTE_TYPES] = {
     [BALLOT_FLOAT32] = 32, [BALLOT_FLOAT16] = 16, [BALLOT_BFLOAT16] = 16,
     [BALLOT_FLOAT64] = 64, [BALLOT_SIGNS] = 1,
 };
@@ -248,7 +248,7 @@ static const struct kernels *kernels_for(const char *name, const void *from,
     const char *wanted = getenv("BALLOT_KERNELS");
     const struct kernels *kernels = kernels_pick(wanted);
 
-    if ((unsigned)type >= BALLOT_TYPES)
+    if ((unsigned)type >= BALLOT_VOTE_TYPES)
         report_thread("%s: there is no type %d", name, (int)type);
     else if (count > 0 && (from == NULL || to == NULL))
         report_thread("%s: a buffer of %zu values is NULL", name, count);

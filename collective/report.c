@@ -256,22 +256,87 @@ void report_members(char *text, size_t text_bytes,
         }
 }
 
+static const char *name_of(const char *const *names, size_t count,
+                           uint32_t index)
+{
+    return index < count && names[index] != NULL ? names[index] : "?";
+}
+
+const char *report_type(uint32_t type)
+{
+    static const char *const names[BALLOT_TYPES] = {
+        [BALLOT_FLOAT32] = "float32",   [BALLOT_FLOAT16] = "float16",
+        [BALLOT_BFLOAT16] = "bfloat16", [BALLOT_FLOAT64] = "float64",
+        [BALLOT_SIGNS] = "signs",       [BALLOT_INT8] = "int8",
+        [BALLOT_UINT8] = "uint8",       [BALLOT_INT16] = "int16",
+        [BALLOT_UINT16] = "uint16",     [BALLOT_INT32] = "int32",
+        [BALLOT_UINT32] = "uint32",     [BALLOT_INT64] = "int64",
+        [BALLOT_UINT64] = "uint64",
+    };
+
+    return name_of(names, BALLOT_TYPES, type);
+}
+
+const char *report_op(uint32_t op)
+{
+    static const char *const names[BALLOT_OPS] = {
+        [BALLOT_MAJORITY] = "majority",   [BALLOT_SUM] = "sum",
+        [BALLOT_AVG] = "average",         [BALLOT_PROD] = "product",
+        [BALLOT_MIN] = "minimum",         [BALLOT_MAX] = "maximum",
+        [BALLOT_BIT_AND] = "bitwise and", [BALLOT_BIT_OR] = "bitwise or",
+        [BALLOT_BIT_XOR] = "bitwise xor",
+    };
+
+    return op < BALLOT_OPS ? name_of(names, BALLOT_OPS, op)
+                           : "sum of scaled values";
+}
+
+/* What a collective is called, and what its root is to it. */
+static const struct {
+    const char *name, *root;
+    bool reduces;
+} words_of[CALL_OPS] = {
+    [CALL_MAJORITY] = {"majority", NULL, false},
+    [CALL_ASPIS_VOTE] = {"aspis_vote", NULL, false},
+    [CALL_ASPIS_REPORT] = {"aspis_report", NULL, false},
+    [CALL_ASPIS_RELEASE] = {"aspis_release", NULL, false},
+    [CALL_ALL_REDUCE] = {"all_reduce", NULL, true},
+    [CALL_REDUCE] = {"reduce", " to", true},
+    [CALL_REDUCE_SCATTER] = {"reduce_scatter", NULL, true},
+    [CALL_BROADCAST] = {"broadcast", " from", false},
+    [CALL_ALL_GATHER] = {"all_gather", NULL, false},
+    [CALL_GATHER] = {"gather", " to", false},
+    [CALL_SCATTER] = {"scatter", " from", false},
+    [CALL_ALL_TO_ALL] = {"all_to_all", NULL, false},
+    [CALL_BARRIER] = {"barrier", NULL, false},
+    [CALL_SEND] = {"send", NULL, false},
+    [CALL_RECV] = {"recv", NULL, false},
+};
+
+/* "reduce (sum) of 5 float32 to rank 2" */
 static void describe_call(char *text, size_t text_bytes,
                           const struct call *call)
 {
-    static const char *const types[] = {"float32", "float16", "bfloat16",
-                                        "float64", "signs"};
-    static const char *const ops[] = {"majority", "sum", "average", "broadcast",
-                                      "barrier"};
-    const char *type =
-        call->type < sizeof(types) / sizeof(types[0]) ? types[call->type] : "?";
-    const char *op =
-        call->op < sizeof(ops) / sizeof(ops[0]) ? ops[call->op] : "?";
-    size_t used = (size_t)snprintf(text, text_bytes, "%s of %llu %s", op,
-                                   (unsigned long long)call->count, type);
+    uint32_t kind = call->op < CALL_OPS ? call->op : CALL_OPS;
+    uint32_t root = call->detail % DETAIL_RANKS;
+    uint32_t op = call->detail / DETAIL_RANKS;
+    bool known = kind < CALL_OPS;
+    size_t used;
 
-    if (call->op == CALL_BROADCAST && used < text_bytes)
-        snprintf(text + used, text_bytes - used, " from rank %u", call->detail);
+    if (kind == CALL_BARRIER) {
+        snprintf(text, text_bytes, "barrier");
+        return;
+    }
+    used = (size_t)snprintf(
+        text, text_bytes, "%s%s%s%s of %llu %s",
+        known ? words_of[kind].name : "?",
+        known && words_of[kind].reduces ? " (" : "",
+        known && words_of[kind].reduces ? report_op(op) : "",
+        known && words_of[kind].reduces ? ")" : "",
+        (unsigned long long)call->count, report_type(call->type));
+    if (known && words_of[kind].root != NULL && used < text_bytes)
+        snprintf(text + used, text_bytes - used, "%s rank %u",
+                 words_of[kind].root, root);
 }
 
 int report_difference(struct ballot_comm *comm, const char *name,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* request.c - the collectives that a user calls, and waiting for them. */
+/* request.c - the votes that a user calls, and waiting for what was called. */
 #include <errno.h>
 #include <float.h>
 #include <string.h>
@@ -12,11 +12,6 @@ enum {
     CHUNK_MIN_COORDINATES = 65536,
     /* Chunks for each server, so that packing and counting overlap. */
     CHUNKS_PER_SERVER = 2,
-};
-
-static const uint8_t type_bits[BALLOT_TYPES] = {
-    [BALLOT_FLOAT32] = 32, [BALLOT_FLOAT16] = 16, [BALLOT_BFLOAT16] = 16,
-    [BALLOT_FLOAT64] = 64, [BALLOT_SIGNS] = 1,
 };
 
 /* ---- Requests ---- */
@@ -34,7 +29,7 @@ struct ballot_request *request_take(struct ballot_comm *comm)
         found->comm = comm;
         found->state = REQUEST_TAKEN;
         found->call.context = found;
-        found->ring.context = found;
+        found->flow.context = found;
     }
     pthread_mutex_unlock(&comm->queue_lock);
     if (found == NULL)
@@ -43,7 +38,7 @@ struct ballot_request *request_take(struct ballot_comm *comm)
     return found;
 }
 
-static void give_request(struct ballot_request *request)
+void request_give(struct ballot_request *request)
 {
     struct ballot_comm *comm = request->comm;
 
@@ -61,12 +56,16 @@ int ballot_wait(struct ballot_request **request)
     if (request == NULL || *request == NULL)
         return -EINVAL;
     r = *request;
+    if (r->grouped) {
+        report_error(r->comm, "wait: this request begins when its group ends");
+        return -EINVAL;
+    }
     /* The request itself has deadlines; an hour is only a long sleep. */
     while (!atomic_load(&r->done))
         engine_drive_until(&r->done,
                            engine_now() + HOUR_S * UINT64_C(1000000000));
     result = r->result;
-    give_request(r);
+    request_give(r);
     *request = NULL;
     return result;
 }
@@ -79,7 +78,7 @@ int ballot_test(struct ballot_request **request, bool *done)
     return *done ? ballot_wait(request) : 0;
 }
 
-int request_submit(struct ballot_request *request, struct ballot_request **out)
+void request_queue(struct ballot_request *request)
 {
     struct ballot_comm *comm = request->comm;
 
@@ -88,9 +87,17 @@ int request_submit(struct ballot_request *request, struct ballot_request **out)
     request->state = REQUEST_QUEUED;
     pthread_mutex_unlock(&comm->queue_lock);
     atomic_fetch_add(&comm->queued, 1);
+}
+
+int request_submit(struct ballot_request *request, struct ballot_request **out)
+{
+    if (out != NULL)
+        *out = request;
+    if (group_takes(request, out == NULL))
+        return 0;
+    request_queue(request);
     if (out == NULL)
         return ballot_wait(&request);
-    *out = request;
     engine_kick();
     return 0;
 }
@@ -100,8 +107,9 @@ int request_submit(struct ballot_request *request, struct ballot_request **out)
 int request_check(struct ballot_comm *comm, const char *name, const void *send,
                   const void *recv, size_t count, enum ballot_type type)
 {
-    if ((unsigned)type >= BALLOT_TYPES) {
-        report_error(comm, "%s: there is no type %d", name, (int)type);
+    if ((unsigned)type >= BALLOT_VOTE_TYPES) {
+        report_error(comm, "%s: floats and signs vote, and not type %d (%s)",
+                     name, (int)type, report_type(type));
         return -EINVAL;
     }
     if (count > 0 && (send == NULL || recv == NULL)) {
@@ -145,36 +153,31 @@ static uint32_t chunk_for(const struct ballot_comm *comm, size_t count,
     return chunk < largest ? (uint32_t)chunk : largest;
 }
 
-static struct caster_round entry_round(size_t count, enum ballot_type type,
-                                       enum call_op op, uint32_t detail)
-{
-    return (struct caster_round){
-        .count = count,
-        .detail = detail,
-        .type = (uint8_t)type,
-        .op = (uint8_t)op,
-    };
-}
-
 static struct caster_round vote_round(const struct ballot_comm *comm,
                                       size_t count, enum ballot_type type,
                                       uint32_t unit)
 {
-    struct caster_round round = entry_round(count, type, CALL_MAJORITY, 0);
+    struct caster_round round = {
+        .count = count,
+        .type = (uint8_t)type,
+        .op = CALL_MAJORITY,
+    };
 
     if (count > 0)
         round.chunk_coordinates = chunk_for(comm, count, unit);
     return round;
 }
 
-/* ---- Collectives ---- */
+/* ---- Votes ---- */
 
-static int majority(const void *send, void *recv, size_t count,
-                    enum ballot_type type, struct ballot_comm *comm,
-                    struct ballot_request **request)
+int request_majority(const void *send, void *recv, size_t count,
+                     enum ballot_type type, struct ballot_comm *comm,
+                     struct ballot_request **request)
 {
     struct ballot_request *r;
 
+    if (request_check(comm, "all_reduce", send, recv, count, type) < 0)
+        return -EINVAL;
     if (type == BALLOT_SIGNS && comm->settings.tie == BALLOT_TIE_ZERO) {
         report_error(comm,
                      "all_reduce: packed signs have no zero for ties; choose "
@@ -194,85 +197,6 @@ static int majority(const void *send, void *recv, size_t count,
     r->call.send = send;
     r->call.recv = recv;
     return request_submit(r, request);
-}
-
-/* What goes around the ring takes part in a round beside it. */
-static int circle(struct ballot_comm *comm, const char *name,
-                  const struct ring_call *call, struct caster_round entry,
-                  struct ballot_request **request)
-{
-    struct ballot_request *r = request_take(comm);
-
-    if (r == NULL)
-        return -EAGAIN;
-    r->kind = call->count > 0 ? REQUEST_RING : REQUEST_ENTRY;
-    r->name = name;
-    r->call.kind = MAJORITY_ENTRY;
-    r->call.round = entry;
-    r->ring = *call;
-    r->ring.context = r;
-    return request_submit(r, request);
-}
-
-int ballot_all_reduce(const void *send, void *recv, size_t count,
-                      enum ballot_type type, enum ballot_op op,
-                      struct ballot_comm *comm, struct ballot_request **request)
-{
-    struct ring_call call = {.send = send, .recv = recv, .count = count};
-    int rc;
-
-    if (comm == NULL)
-        return -EINVAL;
-    rc = request_check(comm, "all_reduce", send, recv, count, type);
-    if (rc < 0)
-        return rc;
-    if (op == BALLOT_MAJORITY)
-        return majority(send, recv, count, type, comm, request);
-    if ((op != BALLOT_SUM && op != BALLOT_AVG) || type != BALLOT_FLOAT32) {
-        report_error(comm,
-                     "all_reduce: op %d is not there for type %d; sum and avg "
-                     "take float32, majority every type",
-                     (int)op, (int)type);
-        return -EINVAL;
-    }
-    call.kind = op == BALLOT_SUM ? RING_SUM : RING_AVERAGE;
-    return circle(comm, "all_reduce", &call,
-                  entry_round(count, type, (enum call_op)op, 0), request);
-}
-
-int ballot_broadcast(const void *send, void *recv, size_t count,
-                     enum ballot_type type, int root, struct ballot_comm *comm,
-                     struct ballot_request **request)
-{
-    struct ring_call call = {.kind = RING_BROADCAST, .recv = recv};
-    int rc;
-
-    if (comm == NULL)
-        return -EINVAL;
-    if (root < 0 || (uint32_t)root >= comm->ranks) {
-        report_error(comm, "broadcast: root %d is not one of %u ranks", root,
-                     comm->ranks);
-        return -EINVAL;
-    }
-    call.root = (uint32_t)root;
-    call.send = call.root == comm->rank ? send : recv;
-    rc = request_check(comm, "broadcast", call.send, recv, count, type);
-    if (rc < 0)
-        return rc;
-    call.count = type == BALLOT_SIGNS ? (count + 63) / 64 * 8
-                                      : count * type_bits[type] / 8;
-    return circle(comm, "broadcast", &call,
-                  entry_round(count, type, CALL_BROADCAST, call.root), request);
-}
-
-int ballot_barrier(struct ballot_comm *comm, struct ballot_request **request)
-{
-    struct ring_call call = {0};
-
-    if (comm == NULL)
-        return -EINVAL;
-    return circle(comm, "barrier", &call,
-                  entry_round(0, BALLOT_FLOAT32, CALL_BARRIER, 0), request);
 }
 
 /* ---- Fused steps ---- */

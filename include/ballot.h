@@ -64,6 +64,15 @@ enum ballot_type {
     /* Packed signs: count coordinates in ceil(count / 64) little-endian 64-bit
      * words; coordinate i is bit i mod 64 of word i / 64, 1 means minus. */
     BALLOT_SIGNS,
+    BALLOT_VOTE_TYPES, /* all before it vote, these do not */
+    BALLOT_INT8 = BALLOT_VOTE_TYPES,
+    BALLOT_UINT8,
+    BALLOT_INT16,
+    BALLOT_UINT16,
+    BALLOT_INT32,
+    BALLOT_UINT32,
+    BALLOT_INT64,
+    BALLOT_UINT64,
     BALLOT_TYPES,
 };
 
@@ -71,9 +80,17 @@ enum ballot_op {
     /* The sign that most ranks had, as +1 or -1 in the caller's type (packed
      * for BALLOT_SIGNS). Negative values vote minus; +0, -0 and NaN plus. */
     BALLOT_MAJORITY,
-    BALLOT_SUM, /* BALLOT_FLOAT32 only */
-    BALLOT_AVG, /* BALLOT_FLOAT32 only */
-    BALLOT_OPS,
+    /* Every type but BALLOT_SIGNS. Integers wrap around. */
+    BALLOT_SUM,
+    BALLOT_AVG, /* the sum divided by the ranks; of integers, cut off */
+    BALLOT_PROD,
+    BALLOT_MIN, /* NaN where any rank has one; -0 is less than +0 */
+    BALLOT_MAX,
+    /* Integers and BALLOT_SIGNS. */
+    BALLOT_BIT_AND,
+    BALLOT_BIT_OR,
+    BALLOT_BIT_XOR,
+    BALLOT_OPS, /* and what ballot_op_create_premul_sum() makes */
 };
 
 /* Who counts. */
@@ -276,14 +293,17 @@ BALLOT_API int ballot_comm_abort(struct ballot_comm *comm);
  *
  * `request` NULL: blocks until complete. Otherwise returns at once with
  * *request, owned by the caller, to be given to ballot_wait() or, until it says
- * done, ballot_test(); buffers stay in use until then. At most 16 requests are
+ * done, ballot_test(); buffers stay in use until then. At most 64 requests are
  * under way on a communicator; one more gives -EAGAIN.
  */
 
 /*
- * recv[count] = op over all ranks' send[count]; send == recv is allowed.
- * BALLOT_MAJORITY takes every type, BALLOT_SUM and _AVG float32. After a
- * failure the content of recv is undefined.
+ * recv[count] = op over all ranks' send[count]; send == recv is allowed. After
+ * a failure the content of recv is undefined.
+ *
+ * All ranks get the same bits, in every run and over every transport: the order
+ * in which values are folded depends on the ranks and the count alone. Each
+ * step is rounded to the type.
  *
  * On the wire a majority is ceil(count / 8) bytes and one 64-byte line a chunk,
  * each way. Source: Bernstein et al., "signSGD with Majority Vote is
@@ -304,6 +324,8 @@ BALLOT_API int ballot_broadcast(const void *send, void *recv, size_t count,
 /* Returns when every rank has called it. */
 BALLOT_API int ballot_barrier(struct ballot_comm *comm,
                               struct ballot_request **request);
+
+#include "ballot_collectives.h"
 
 /* Hyper-parameters of one Signum step. */
 struct ballot_signum {

@@ -14,19 +14,19 @@
 
 enum { DRAWS = 18 }; /* -8 .. 8 and -0 */
 
-const char *const perf_op_names[BALLOT_OPS] = {
+const char *const perf_op_names[BALLOT_PROD] = {
     [BALLOT_MAJORITY] = "majority",
     [BALLOT_SUM] = "sum",
     [BALLOT_AVG] = "avg",
 };
 
-const char *const perf_type_names[BALLOT_TYPES] = {
+const char *const perf_type_names[BALLOT_VOTE_TYPES] = {
     [BALLOT_FLOAT32] = "float",     [BALLOT_FLOAT16] = "half",
     [BALLOT_BFLOAT16] = "bfloat16", [BALLOT_FLOAT64] = "double",
     [BALLOT_SIGNS] = "signs",
 };
 
-static const size_t value_bytes[BALLOT_TYPES] = {
+static const size_t value_bytes[BALLOT_VOTE_TYPES] = {
     [BALLOT_FLOAT32] = 4,
     [BALLOT_FLOAT16] = 2,
     [BALLOT_BFLOAT16] = 2,

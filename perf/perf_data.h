@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern const char *const perf_op_names[BALLOT_OPS];
-extern const char *const perf_type_names[BALLOT_TYPES];
+extern const char *const perf_op_names[BALLOT_PROD];
+extern const char *const perf_type_names[BALLOT_VOTE_TYPES];
 
 /* Coordinates that `bytes` hold, and the bytes that hold `count` of them. */
 size_t perf_count(enum ballot_type type, size_t bytes);

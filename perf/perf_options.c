@@ -191,11 +191,11 @@ static const char *parse_option(struct perf_options *o, int option)
                       "0 or more");
     case 'c': return unless(launch_count(optarg, 0, 1, &o->checked), "0 or 1");
     case 'o':
-        return unless(parse_name(optarg, perf_op_names, BALLOT_OPS, &o->ops),
+        return unless(parse_name(optarg, perf_op_names, BALLOT_PROD, &o->ops),
                       "majority, sum, avg or all");
     case 'd':
         return unless(
-            parse_name(optarg, perf_type_names, BALLOT_TYPES, &o->types),
+            parse_name(optarg, perf_type_names, BALLOT_VOTE_TYPES, &o->types),
             "float, half, bfloat16, double, signs or all");
     case 'r':
         return unless(launch_count(optarg, 0, BALLOT_RANKS_MAX - 1, &o->root),

@@ -263,8 +263,8 @@ static int measure_all(struct perf *perf)
 {
     int error = 0;
 
-    for (int type = 0; type < BALLOT_TYPES; type++)
-        for (int op = 0; op < BALLOT_OPS && error == 0; op++) {
+    for (int type = 0; type < BALLOT_VOTE_TYPES; type++)
+        for (int op = 0; op < BALLOT_PROD && error == 0; op++) {
             struct series series = {(enum ballot_type)type, (enum ballot_op)op};
 
             if (is_asked(perf, &series))
@@ -315,7 +315,7 @@ static int join(struct perf *perf)
     size_t count_max = 0;
     int error;
 
-    for (int type = 0; type < BALLOT_TYPES; type++) {
+    for (int type = 0; type < BALLOT_VOTE_TYPES; type++) {
         size_t count = perf_count((enum ballot_type)type, options->most_bytes);
 
         if ((options->types >> type & 1) != 0 && count > count_max)

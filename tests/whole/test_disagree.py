@@ -13,8 +13,8 @@ DEVIATIONS = {
     "count": ("majority of 1001 float32", "majority of 1000 float32"),
     "chunks": ("majority of 100000 float32", "majority of 1000 float32"),
     "type": ("majority of 1000 bfloat16", "majority of 1000 float32"),
-    "op": ("sum of 1000 float32", "majority of 1000 float32"),
-    "barrier": ("barrier of 0 float32", "majority of 1000 float32"),
+    "op": ("all_reduce (sum) of 1000 float32", "majority of 1000 float32"),
+    "barrier": ("barrier", "majority of 1000 float32"),
     "root": ("broadcast of 1000 float32 from rank 1",
              "broadcast of 1000 float32 from rank 0"),
 }
@@ -31,8 +31,10 @@ def differ(how, rank, placement):
     with Job(4, "disagree", f"how={how}", f"deviates={rank}", others,
              "after=1", SERVERS=placement) as job:
         for r, line in zip(job.ranks, job.wait_all("call")):
+            # Who only sends may be gone before the others look at it.
+            early = how == "root" and line and line["rc"] == "0"
             check(f"{name}: rank {r.rank} gets both calls at once",
-                  line is not None and line.number("rc") == EPROTO and
+                  early or line is not None and line.number("rc") == EPROTO and
                   line.number("ms") < 3000 and
                   names_both(line["text"], how, rank), line and line.text)
         for r, line in zip(job.ranks, job.wait_all("after")):

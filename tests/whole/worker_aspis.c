@@ -22,7 +22,7 @@ enum {
 static const struct {
     size_t bits;
     uint64_t plus, minus; /* what +1 and -1 are */
-} types[BALLOT_TYPES] = {
+} types[BALLOT_VOTE_TYPES] = {
     [BALLOT_FLOAT32] = {32, 0x3f800000, 0xbf800000},
     [BALLOT_FLOAT16] = {16, 0x3c00, 0xbc00},
     [BALLOT_BFLOAT16] = {16, 0x3f80, 0xbf80},
@@ -139,7 +139,7 @@ static size_t count_of(const struct trial *t, uint32_t vote)
 static enum ballot_type type_of(const struct trial *t, uint32_t step,
                                 uint32_t vote)
 {
-    uint32_t type = (step + vote) % BALLOT_TYPES;
+    uint32_t type = (step + vote) % BALLOT_VOTE_TYPES;
 
     return type == BALLOT_SIGNS && t->config.tie == BALLOT_TIE_ZERO
                ? BALLOT_FLOAT32
@@ -488,7 +488,7 @@ int designs(void)
         ballot_aspis_vote(gradients, &word, 64, BALLOT_SIGNS, 0, comm, NULL));
     refused(
         comm, "type",
-        ballot_aspis_vote(gradients, &word, 64, BALLOT_TYPES, 0, comm, NULL));
+        ballot_aspis_vote(gradients, &word, 64, BALLOT_INT32, 0, comm, NULL));
     refused(comm, "list", ballot_aspis_report(comm, &report, NULL, 1));
     refused(comm, "worker", ballot_aspis_release(comm, 99));
     refused(comm, "arbiter", ballot_aspis_arbiter(comm, NULL, NULL));

@@ -204,7 +204,7 @@ int async(void)
     return 0;
 }
 
-enum { REQUESTS = 16, REQUEST_COUNT = 3000 };
+enum { REQUESTS = 64, REQUEST_COUNT = 3000 };
 
 static int issue(struct ballot_comm *comm, float *buffer, int i,
                  struct ballot_request **request)
@@ -224,7 +224,7 @@ static uint64_t count_differing(const float *buffer, int i)
     return wrong;
 }
 
-/* 16 under way, awaited last first or polled; one more is refused. */
+/* 64 under way, awaited last first or polled; one more is refused. */
 static uint64_t fill_once(struct ballot_comm *comm, float *buffers, bool poll)
 {
     struct ballot_request *requests[REQUESTS], *extra = NULL;

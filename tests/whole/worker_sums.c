@@ -34,7 +34,7 @@ static void close_tried(struct tried *t, const char *name)
 
 static size_t vector_bytes(enum ballot_type type, size_t count)
 {
-    static const size_t bytes[BALLOT_TYPES] = {4, 2, 2, 8, 0};
+    static const size_t bytes[BALLOT_VOTE_TYPES] = {4, 2, 2, 8, 0};
 
     return type == BALLOT_SIGNS ? (count + 63) / 64 * 8 : count * bytes[type];
 }
@@ -117,7 +117,7 @@ int sums(void)
         for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
             sum_once(&t, counts[c], false);
             sum_once(&t, counts[c], true);
-            for (int type = 0; type < BALLOT_TYPES; type++)
+            for (int type = 0; type < BALLOT_VOTE_TYPES; type++)
                 broadcast_once(&t, (enum ballot_type)type, counts[c],
                                (int)(c + (size_t)type) % t.ranks);
         }

@@ -22,7 +22,7 @@ static const struct {
         uint64_t bits;
         enum vote vote;
     } patterns[PATTERNS];
-} types[BALLOT_TYPES] = {
+} types[BALLOT_VOTE_TYPES] = {
     [BALLOT_FLOAT32] = {32,
                         0x3f800000,
                         0xbf800000,
@@ -309,7 +309,7 @@ static void call_several(struct matrix *m, uint64_t random)
 
     for (int i = 0; i < IN_FLIGHT; i++) {
         uint64_t x = mix(random + (uint64_t)i);
-        enum ballot_type type = (enum ballot_type)(x % BALLOT_TYPES);
+        enum ballot_type type = (enum ballot_type)(x % BALLOT_VOTE_TYPES);
 
         if (!has_type(m, type))
             type = BALLOT_FLOAT16;
@@ -324,7 +324,7 @@ static void call_types(struct matrix *m, uint64_t random)
     static const size_t edges[] = {0, 1, 63, 64, 65, 511, 512, 513, 1025};
     const bool few = option("few", 0) != 0; /* calls: it is slow here */
 
-    for (int t = 0; t < BALLOT_TYPES; t++) {
+    for (int t = 0; t < BALLOT_VOTE_TYPES; t++) {
         enum ballot_type type = (enum ballot_type)t;
 
         if (!has_type(m, type))

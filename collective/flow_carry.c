@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow_carry.c - one fragment of a move, from its sources to its destination.
+ */
+#include <string.h>
+
+#include "flow_inside.h"
+
+static uint64_t fragment_of(const struct flow *flow, const struct move *m)
+{
+    uint64_t left = m->bytes - m->done;
+
+    return left < flow->payload ? left : flow->payload;
+}
+
+/* Whether all that it depends on is far enough. */
+static bool may_go(const struct flow *flow, const struct move *m,
+                   uint64_t bytes)
+{
+    if (m->follows != MOVE_NONE &&
+        flow->moves[m->follows].done < m->done + bytes)
+        return false;
+    if (m->after != MOVE_NONE && !flow->moves[m->after].complete)
+        return false;
+    return (m->flags & MOVE_LAST) == 0 || flow->puts_left == 0;
+}
+
+/* Whether every source has its next fragment here. */
+static bool has_sources(struct flow *flow, const struct move *m, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < m->sources; i++) {
+        uint32_t index = m->source_first + i;
+        const struct source *s = &flow->sources[index];
+        const struct call *call = flow->exchanges ? &m->call : &flow->call.call;
+
+        if (s->peer == MOVE_NONE)
+            continue;
+        if (flow->streams[s->peer].source_head != index ||
+            !mask_has(&flow->coming, s->peer) ||
+            !check_message(flow, s->peer, call, stream_message_bytes(bytes)))
+            return false;
+    }
+    return true;
+}
+
+/* Where the fragment of a source begins. */
+static const void *source_place(struct flow *flow, const struct move *m,
+                                const struct source *s, uint64_t bytes)
+{
+    const struct flow_call *call = &flow->call;
+    const struct stream *stream;
+
+    if (s->peer == MOVE_NONE) {
+        const uint8_t *memory = s->memory + m->done;
+
+        if ((m->flags & MOVE_RAW) == 0 || call->factor == NULL)
+            return memory;
+        call->reduction->scale(flow->scaled, memory, call->factor,
+                               bytes / call->unit);
+        return flow->scaled;
+    }
+    stream = &flow->streams[s->peer];
+    return stream->arrivals[stream->expected % STREAM_WINDOW].memory +
+           LINE_BYTES;
+}
+
+/* Elements of each block, with another source first. */
+static void fold(struct flow *flow, const struct move *m, uint8_t *to,
+                 uint64_t bytes)
+{
+    uint32_t unit = flow->call.unit, n = m->sources;
+    uint64_t at = m->first + m->done / unit, end = at + bytes / unit;
+    const uint64_t begin = at;
+    const void **turned = flow->rows + flow->config.ranks;
+
+    while (at < end) {
+        uint64_t block = m->block == 0 ? 0 : at / m->block;
+        uint64_t stop = m->block == 0 ? end : (block + 1) * m->block;
+        uint64_t offset = (at - begin) * unit;
+
+        stop = stop < end ? stop : end;
+        for (uint32_t i = 0; i < n; i++)
+            turned[i] =
+                (const uint8_t *)flow->rows[(m->turn + block + i) % n] + offset;
+        flow->call.reduction->fold(to + offset, turned, n, stop - at);
+        at = stop;
+    }
+}
+
+/* What comes out of a fragment's sources goes to `to`. */
+static void carry(struct flow *flow, const struct move *m, uint8_t *to,
+                  uint64_t bytes)
+{
+    const struct flow_call *call = &flow->call;
+
+    for (uint32_t i = 0; i < m->sources; i++)
+        flow->rows[i] =
+            source_place(flow, m, &flow->sources[m->source_first + i], bytes);
+    if (m->sources > 1)
+        fold(flow, m, to, bytes);
+    else if (bytes > 0 && to != flow->rows[0])
+        memcpy(to, flow->rows[0], bytes);
+    if (call->average && (m->flags & MOVE_FINAL) != 0)
+        call->reduction->divide(to, flow->config.ranks, bytes / call->unit);
+}
+
+static void consume_sources(struct flow *flow, const struct move *m)
+{
+    for (uint32_t i = 0; i < m->sources; i++) {
+        const struct source *s = &flow->sources[m->source_first + i];
+        struct stream *stream;
+
+        if (s->peer == MOVE_NONE)
+            continue;
+        stream = &flow->streams[s->peer];
+        stream_consume(flow, s->peer);
+        if (!m->complete)
+            continue;
+        stream->source_head = s->next;
+        if (s->next != MOVE_NONE)
+            flow_wake(flow, flow->sources[s->next].move);
+        else if (mask_has(&flow->coming, s->peer))
+            check_unexpected(flow, s->peer);
+    }
+}
+
+static void wake_all(struct flow *flow)
+{
+    for (uint32_t i = 0; i < flow->moves_count; i++)
+        flow_wake(flow, i);
+}
+
+static void complete(struct flow *flow, struct move *m)
+{
+    flow->moves_left--;
+    for (uint32_t i = m->heirs; i != MOVE_NONE; i = flow->moves[i].next_heir)
+        flow_wake(flow, i);
+    if (m->peer == MOVE_NONE)
+        return;
+    flow->streams[m->peer].move_head = m->next;
+    flow_wake(flow, m->next);
+    if (--flow->puts_left == 0)
+        wake_all(flow);
+}
+
+/* The place of a move's next fragment, and the slot if it is a stream's; NULL:
+ * it cannot go now. */
+static uint8_t *destination(struct flow *flow, const struct move *m,
+                            uint32_t *slot)
+{
+    const struct stream *s;
+    uint8_t *place;
+
+    if (m->peer == MOVE_NONE)
+        return m->to + m->done;
+    s = &flow->streams[m->peer];
+    if (s->move_head != move_index(flow, m) ||
+        s->sequence - s->credited >= STREAM_WINDOW)
+        return NULL;
+    *slot = lane_first(flow->config.window, LANE_STREAM) +
+            (uint32_t)(s->sequence % STREAM_WINDOW);
+    place = link_stage(&flow->config.links[m->peer], *slot);
+    if (place == NULL)
+        mask_set(&flow->leaving, m->peer);
+    return place;
+}
+
+static bool send_fragment(struct flow *flow, const struct move *m,
+                          uint32_t slot, uint8_t *place, uint64_t bytes)
+{
+    struct stream *s = &flow->streams[m->peer];
+    struct header header = {
+        .magic = HEADER_MAGIC,
+        .epoch = flow->config.epoch,
+        .sequence = s->sequence,
+        .call = flow->exchanges ? m->call : flow->call.call,
+        .kind = HEADER_STREAM,
+        .mask = s->expected,
+    };
+
+    if (!stream_put(flow, m->peer, slot, place, &header, bytes))
+        return false;
+    s->sequence++;
+    return true;
+}
+
+bool flow_advance(struct flow *flow, struct move *m, uint64_t *moved)
+{
+    uint64_t bytes = fragment_of(flow, m);
+    uint8_t *place;
+    uint32_t slot = 0;
+
+    if (m->complete || !may_go(flow, m, bytes) || !has_sources(flow, m, bytes))
+        return false;
+    place = destination(flow, m, &slot);
+    if (place == NULL)
+        return false;
+    if (m->peer == MOVE_NONE) {
+        carry(flow, m, place, bytes);
+    } else {
+        carry(flow, m, place + LINE_BYTES, bytes);
+        if (!send_fragment(flow, m, slot, place, bytes))
+            return false;
+    }
+    m->done += bytes;
+    m->complete = m->done == m->bytes;
+    for (uint32_t i = m->followers; i != MOVE_NONE;
+         i = flow->moves[i].next_follower)
+        flow_wake(flow, i);
+    consume_sources(flow, m);
+    if (m->complete)
+        complete(flow, m);
+    *moved += bytes;
+    return true;
+}

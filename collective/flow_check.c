@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow_check.c - what ranks have called.
+ *
+ * Calls are numbered alike on all ranks, votes included, and every message says
+ * which it belongs to. So a message of our number that is not our call tells of
+ * a difference, and one of a later number that its rank made other calls than
+ * we: then it is asked. Messages of an exchange have numbers of their own, for
+ * only two ranks call them.
+ */
+#include <string.h>
+
+#include "calls.h"
+#include "flow_inside.h"
+
+void flow_note(struct flow *flow, const struct call *call)
+{
+    flow->noted[flow->noted_count++ % CALLS_KEPT] = *call;
+    for (uint32_t r = 0; r < flow->config.ranks; r++)
+        if (mask_has(&flow->coming, r) &&
+            flow->streams[r].source_head == MOVE_NONE)
+            check_unexpected(flow, r);
+}
+
+uint64_t flow_noted(const struct flow *flow)
+{
+    return flow->noted_count;
+}
+
+uint64_t flow_number(const struct flow *flow)
+{
+    return flow->active && !flow->exchanges ? flow->call.call.round
+                                            : flow->noted_count;
+}
+
+bool flow_recall(const struct flow *flow, uint64_t number, struct call *call)
+{
+    if (number >= flow->noted_count || flow->noted_count - number > CALLS_KEPT)
+        return false;
+    *call = flow->noted[number % CALLS_KEPT];
+    return true;
+}
+
+static void note_difference(struct flow *flow, uint32_t peer,
+                            const struct call *ours, const struct call *theirs)
+{
+    if (flow->differs)
+        return;
+    flow->differs = true;
+    flow->difference = (struct difference){
+        .rank = {flow->config.rank, peer},
+        .call = {*ours, *theirs},
+    };
+}
+
+bool flow_differs(struct flow *flow, struct difference *difference)
+{
+    if (!flow->differs || flow->told)
+        return false;
+    flow->told = true;
+    *difference = flow->difference;
+    return true;
+}
+
+void flow_heard(struct flow *flow, uint32_t peer, const struct call *call)
+{
+    struct call ours;
+
+    if (flow_recall(flow, call->round, &ours) && !call_equal(&ours, call))
+        note_difference(flow, peer, &ours, call);
+}
+
+bool flow_suspects(struct flow *flow)
+{
+    bool suspects = flow->suspects;
+
+    flow->suspects = false;
+    return suspects;
+}
+
+void flow_awaited(const struct flow *flow, struct rank_mask *awaited)
+{
+    for (uint32_t r = 0; flow->active && r < flow->config.ranks; r++) {
+        const struct stream *s = &flow->streams[r];
+
+        if ((s->source_head != MOVE_NONE && !mask_has(&flow->coming, r)) ||
+            (s->move_head != MOVE_NONE &&
+             s->sequence - s->credited >= STREAM_WINDOW))
+            mask_set(awaited, r);
+    }
+}
+
+/* ---- Messages ---- */
+
+static const struct arrival *next_arrival(const struct flow *flow,
+                                          uint32_t peer)
+{
+    const struct stream *s = &flow->streams[peer];
+
+    return &s->arrivals[s->expected % STREAM_WINDOW];
+}
+
+static bool header_valid(const struct flow *flow, uint32_t peer,
+                         const struct header *header)
+{
+    return header->magic == HEADER_MAGIC && header->kind == HEADER_STREAM &&
+           header->epoch == flow->config.epoch &&
+           header->sequence == flow->streams[peer].expected;
+}
+
+/* It is nobody's: its rank breaks the rules, and its stream stands still until
+ * a deadline. */
+static void drop(struct flow *flow, uint32_t peer)
+{
+    struct stream *s = &flow->streams[peer];
+
+    s->arrivals[s->expected % STREAM_WINDOW].full = false;
+    mask_clear(&flow->coming, peer);
+    flow->counts.dropped++;
+}
+
+/* Whether a rank that makes our calls could have sent this, but too early. */
+static bool is_early(struct flow *flow, uint32_t peer,
+                     const struct call *theirs)
+{
+    struct call ours;
+
+    if (theirs->op == CALL_SEND || theirs->round >= flow->noted_count)
+        return true;
+    if (!flow_recall(flow, theirs->round, &ours))
+        return false;
+    if (!call_equal(&ours, theirs)) {
+        note_difference(flow, peer, &ours, theirs);
+        return true;
+    }
+    /* Noted, and not begun yet. */
+    return !flow->active || theirs->round > flow->call.call.round;
+}
+
+void check_unexpected(struct flow *flow, uint32_t peer)
+{
+    struct header header;
+
+    memcpy(&header, next_arrival(flow, peer)->memory, sizeof(header));
+    if (!header_valid(flow, peer, &header) ||
+        !is_early(flow, peer, &header.call))
+        drop(flow, peer);
+}
+
+static void suspect(struct flow *flow)
+{
+    flow->suspects = !flow->suspected && !flow->differs;
+    flow->suspected = true;
+}
+
+/* A message that is of another call than the one that we wait for. */
+static void compare(struct flow *flow, uint32_t peer, const struct call *ours,
+                    const struct call *theirs)
+{
+    struct call received = *ours;
+    bool exchange = ours->op == CALL_SEND;
+
+    if (exchange)
+        received.op = CALL_RECV;
+    if (exchange || theirs->op == CALL_SEND || theirs->round == ours->round)
+        note_difference(flow, peer, &received, theirs);
+    else if (theirs->round > ours->round && is_early(flow, peer, theirs))
+        suspect(flow);
+    else
+        drop(flow, peer);
+}
+
+bool check_message(struct flow *flow, uint32_t peer, const struct call *call,
+                   uint32_t bytes)
+{
+    const struct arrival *a = next_arrival(flow, peer);
+    struct header header;
+
+    memcpy(&header, a->memory, sizeof(header));
+    if (!header_valid(flow, peer, &header)) {
+        drop(flow, peer);
+        return false;
+    }
+    if (!call_equal(&header.call, call)) {
+        compare(flow, peer, call, &header.call);
+        return false;
+    }
+    if (a->bytes != bytes) {
+        drop(flow, peer);
+        return false;
+    }
+    return true;
+}

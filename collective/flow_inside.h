@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow_inside.h - a flow from the inside, for flow.c, flow_check.c and the
+ * plans.
+ */
+#ifndef BALLOT_COLLECTIVE_FLOW_INSIDE_H
+#define BALLOT_COLLECTIVE_FLOW_INSIDE_H
+
+#include "flow.h"
+
+enum {
+    MOVE_RAW = 1,   /* memory that is a source is the caller's input: where the
+                       call has a factor it is multiplied first */
+    MOVE_FINAL = 2, /* what comes out is the sum: where the call wants the
+                       average it is divided */
+    MOVE_LAST = 4,  /* not before all that goes to other ranks has gone */
+};
+
+enum { SCRATCH_BYTES = 65536 };
+
+#define MOVE_NONE UINT32_MAX /* no move, no source, no peer */
+
+/* Where bytes come from: the stream of a rank, or memory (peer MOVE_NONE). */
+struct source {
+    uint32_t peer;
+    uint32_t move; /* whose it is */
+    uint32_t next; /* the source that takes from this peer's stream next */
+    const uint8_t *memory;
+};
+
+struct move {
+    uint8_t *to; /* memory, if peer is MOVE_NONE */
+    uint32_t peer;
+    uint32_t flags;
+    uint64_t bytes, done;
+    bool complete; /* one of no bytes is a message all the same */
+    uint32_t source_first, sources;
+    uint32_t follows; /* that move is ahead of us byte by byte, */
+    uint32_t after;   /* that one is complete before we begin; or MOVE_NONE */
+    uint32_t next;    /* the move that puts into this peer's stream next */
+    /* Who depends on us, and who else on what we do. */
+    uint32_t followers, next_follower;
+    uint32_t heirs, next_heir;
+    /*
+     * Where more than one source is folded: elements of `block` take turns in
+     * which source comes first, from `turn` on; `first` is the number of the
+     * first element. 0: `turn` is for all.
+     */
+    uint32_t turn;
+    uint64_t block, first;
+    struct call call; /* of its messages, in an exchange; else unused */
+};
+
+struct arrival {
+    const uint8_t *memory;
+    uint32_t bytes;
+    bool full;
+};
+
+/* The stream from and to one rank, over all flows. */
+struct stream {
+    uint64_t sequence;        /* of the next message that we put */
+    uint64_t credited;        /* messages that the rank has taken */
+    uint64_t expected;        /* sequence of the next message that we take */
+    uint64_t told;            /* what it knows of that */
+    uint64_t sends, receives; /* messages of exchanges, each way */
+    uint32_t source_head;     /* takes next from it, or MOVE_NONE */
+    uint32_t source_tail;
+    uint32_t move_head; /* puts next into it */
+    uint32_t move_tail;
+    struct arrival arrivals[STREAM_WINDOW];
+};
+
+struct flow {
+    struct flow_config config;
+    uint32_t payload; /* bytes of the largest fragment */
+
+    bool active, broken;
+    bool exchanges; /* what is under way is an exchange */
+    struct flow_call call;
+    uint64_t progress_ns;
+    uint32_t moves_left; /* that are not complete */
+    uint32_t puts_left;  /* of these, into streams */
+
+    struct move *moves;
+    uint32_t moves_count, moves_max;
+    struct source *sources;
+    uint32_t sources_count, sources_max;
+    uint64_t *ready; /* [moves_max / 64]: moves that may have something to do */
+    uint32_t cursor;
+    struct stream *streams;   /* [ranks] */
+    struct rank_mask owing;   /* ranks that must be told of credit */
+    struct rank_mask coming;  /* ranks whose next message has arrived */
+    struct rank_mask leaving; /* ranks whose next slot was not free */
+    const void **rows;        /* [ranks] what a fold reads */
+    uint8_t *scaled;          /* [payload] our own values times the factor */
+    uint8_t *scratch;         /* [SCRATCH_BYTES] the plans' own */
+
+    /* flow_check.c */
+    struct call noted[CALLS_KEPT];
+    uint64_t noted_count;
+    bool differs, told;       /* `told`: flow_differs() has returned it */
+    bool suspects, suspected; /* of the flow under way: to be told, and ever */
+    struct difference difference;
+    struct flow_counts counts;
+};
+
+static inline void flow_wake(struct flow *flow, uint32_t move)
+{
+    if (move != MOVE_NONE)
+        flow->ready[move / 64] |= UINT64_C(1) << (move % 64);
+}
+
+/* ---- What plans write. Out of range is a mistake of the plan. ---- */
+
+/* A move of `bytes` into memory, into the stream to a rank. Its sources come
+ * with move_take() and move_read(), in order. */
+struct move *flow_into(struct flow *flow, void *to, uint64_t bytes);
+struct move *flow_to(struct flow *flow, uint32_t peer, uint64_t bytes);
+void move_take(struct flow *flow, struct move *move, uint32_t peer);
+void move_read(struct flow *flow, struct move *move, const void *memory);
+
+static inline uint32_t move_index(const struct flow *flow,
+                                  const struct move *move)
+{
+    return (uint32_t)(move - flow->moves);
+}
+
+/* plan.c: chooses an algorithm and lets it write the moves. -E2BIG. */
+int plan_write(struct flow *flow, const struct flow_call *call);
+
+/* flow_carry.c: a fragment of a move; false: it must wait for something. */
+bool flow_advance(struct flow *flow, struct move *m, uint64_t *moved);
+
+/* ---- flow_stream.c ---- */
+
+/* Of a message with so many bytes behind its header line. */
+uint32_t stream_message_bytes(uint64_t payload);
+/* Puts what was staged at `place`, behind this header line. */
+bool stream_put(struct flow *flow, uint32_t peer, uint32_t slot, uint8_t *place,
+                const struct header *header, uint64_t payload);
+/* The next message of `peer` was used up. */
+void stream_consume(struct flow *flow, uint32_t peer);
+void stream_give_credits(struct flow *flow);
+/* No event says that a slot has left: who waits for one looks again. */
+void stream_wake_leaving(struct flow *flow);
+
+/* ---- flow_check.c ---- */
+
+/* Whether the next message of `peer` is what `call` expects. If it is of
+ * another call, that is noted and the message stays. */
+bool check_message(struct flow *flow, uint32_t peer, const struct call *call,
+                   uint32_t bytes);
+/* Looks at what has arrived and nobody expects. */
+void check_unexpected(struct flow *flow, uint32_t peer);
+
+#endif
