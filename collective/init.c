@@ -6,7 +6,11 @@
 
 #include "../transport/bootstrap.h"
 #include "comm.h"
-#include "roots.h"
+#include "meeting.h"
+
+enum { COUNT_MS = 60000 }; /* for a launcher to say how many ranks there are */
+
+#define MS_NS UINT64_C(1000000)
 
 /* A rank's, as it is configured. */
 static int create(struct ballot_comm **out, int ranks, int rank,
@@ -91,44 +95,50 @@ int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
     return 0;
 }
 
+/* A rank of a process that a launcher has started. */
+static int init_launched(struct ballot_comm **comm,
+                         const struct launcher *launcher,
+                         const struct ballot_config *config, char *why)
+{
+    struct ballot_comm *made;
+    struct meeting meeting;
+    int rc = create(&made, launcher->ranks, launcher->rank, config, why);
+
+    if (rc < 0)
+        return rc;
+    rc = meeting_open(
+        &meeting, launcher,
+        made->settings.dedicated > 0 ? made->settings.meeting : NULL,
+        made->settings.auth,
+        engine_now() + made->settings.init_timeout_ms * MS_NS, why);
+    if (rc < 0)
+        comm_destroy(made);
+    else
+        rc = init(comm, made, &meeting.place, why);
+    if (rc == 0)
+        (*comm)->strangers = meeting_close(&meeting);
+    else
+        meeting_close(&meeting);
+    return rc;
+}
+
 int ballot_comm_init_env(struct ballot_comm **comm,
                          const struct ballot_config *config)
 {
     char why[ERROR_BYTES] = "";
-    struct bootstrap_root *root = NULL;
-    struct ballot_comm *made = NULL;
-    struct place place;
-    int ranks, rank, rc;
+    struct launcher launcher;
+    int rc;
 
     if (comm == NULL)
         return -EINVAL;
-    rc = roots_read_launch(&ranks, &rank, why);
+    rc = launcher_read(&launcher, why);
+    if (rc == 0)
+        rc = meeting_count(&launcher, engine_now() + COUNT_MS * MS_NS, why);
     if (rc < 0)
         return fail(rc, "init", why);
-    rc = check_size(ranks, rank);
+    rc = check_size(launcher.ranks, launcher.rank);
     if (rc < 0)
         return rc;
-    rc = create(&made, ranks, rank, config, why);
-    if (rc == 0) {
-        rc = roots_read_place(&place,
-                              made->settings.dedicated > 0
-                                  ? made->settings.meeting
-                                  : getenv("BALLOT_ROOT"),
-                              made->settings.auth, rank, why);
-        if (rc == 0 && rank == 0 && made->settings.dedicated == 0)
-            rc = bootstrap_root_open(
-                &root, (struct sockaddr *)&place.address, place.address_bytes,
-                &place.credentials, 0,
-                engine_now() +
-                    (uint64_t)made->settings.init_timeout_ms * 1000000,
-                why);
-        if (rc < 0)
-            comm_destroy(made);
-        else
-            rc = init(comm, made, &place, why);
-    }
-    if (rc == 0 && root != NULL)
-        (*comm)->strangers = bootstrap_root_strangers(root);
-    bootstrap_root_close(root);
+    rc = init_launched(comm, &launcher, config, why);
     return rc < 0 ? fail(rc, "init", why) : 0;
 }

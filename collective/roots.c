@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* roots.c - where a job's ranks meet: unique ids and the environment. */
+/* roots.c - where a job's ranks meet: unique ids and addresses in words. */
 #include "roots.h"
 
 #include <errno.h>
@@ -43,12 +43,14 @@ static pthread_mutex_t listening_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct listening *listening_first;
 
 static int local_root(struct sockaddr_storage *address,
-                      socklen_t *address_bytes, char *why)
+                      socklen_t *address_bytes, bool one_host, char *why)
 {
     const char *root = getenv("BALLOT_ROOT");
+    bool named = root != NULL && *root != '\0';
 
-    if (root != NULL && *root != '\0')
-        return bootstrap_parse(root, address, address_bytes, why);
+    if (named || (one_host && getenv("BALLOT_SOCKET_IFNAME") == NULL))
+        return bootstrap_parse(named ? root : "127.0.0.1:0", address,
+                               address_bytes, why);
     return bootstrap_local_address(getenv("BALLOT_SOCKET_IFNAME"), NULL, 0,
                                    address, address_bytes, why);
 }
@@ -67,21 +69,49 @@ static int make_key(struct credentials *credentials, char *why)
     return 0;
 }
 
-static int open_root(struct listening *listening, char *why)
+/* Listens at the address until somebody leaves with the id; in front. */
+static int listen_at(struct listening **made,
+                     const struct sockaddr_storage *address,
+                     socklen_t address_bytes,
+                     const struct credentials *credentials, char *why)
+{
+    struct listening *listening = calloc(1, sizeof(*listening));
+    int rc;
+
+    if (listening == NULL)
+        return -ENOMEM;
+    rc = bootstrap_root_open(
+        &listening->root, (const struct sockaddr *)address, address_bytes,
+        credentials, 0, engine_now() + ROOT_LIFE_S * UINT64_C(1000000000), why);
+    if (rc < 0) {
+        free(listening);
+        return rc;
+    }
+    *made = listening;
+    return 0;
+}
+
+static void remember(struct listening *listening)
+{
+    pthread_mutex_lock(&listening_lock);
+    listening->next = listening_first;
+    listening_first = listening;
+    pthread_mutex_unlock(&listening_lock);
+}
+
+int roots_listen(struct ballot_unique_id *id, bool one_host, char *why)
 {
     struct identity identity = {.magic = "ballot1"};
     struct credentials credentials;
     struct sockaddr_storage address;
     socklen_t address_bytes;
-    int rc = local_root(&address, &address_bytes, why);
+    struct listening *listening;
+    int rc = local_root(&address, &address_bytes, one_host, why);
 
     if (rc == 0)
         rc = make_key(&credentials, why);
     if (rc == 0)
-        rc = bootstrap_root_open(
-            &listening->root, (struct sockaddr *)&address, address_bytes,
-            &credentials, 0, engine_now() + ROOT_LIFE_S * UINT64_C(1000000000),
-            why);
+        rc = listen_at(&listening, &address, address_bytes, &credentials, why);
     if (rc < 0)
         return rc;
     bootstrap_root_address(listening->root, &address, &address_bytes);
@@ -91,30 +121,36 @@ static int open_root(struct listening *listening, char *why)
     memcpy(&listening->id, &identity, sizeof(identity));
     explicit_bzero(&identity, sizeof(identity));
     explicit_bzero(&credentials, sizeof(credentials));
+    *id = listening->id;
+    remember(listening);
+    return 0;
+}
+
+int roots_listen_again(const struct ballot_unique_id *id, char *why)
+{
+    struct listening *listening;
+    struct place place;
+    int rc = roots_read_id(id, &place, why);
+
+    if (rc == 0)
+        rc = listen_at(&listening, &place.address, place.address_bytes,
+                       &place.credentials, why);
+    explicit_bzero(&place, sizeof(place));
+    if (rc < 0)
+        return rc;
+    listening->id = *id;
+    remember(listening);
     return 0;
 }
 
 int ballot_get_unique_id(struct ballot_unique_id *id)
 {
     char why[ERROR_BYTES] = "";
-    struct listening *listening;
-    int rc;
+    int rc = id == NULL ? -EINVAL : roots_listen(id, false, why);
 
-    if (id == NULL)
-        return -EINVAL;
-    listening = calloc(1, sizeof(*listening));
-    rc = listening == NULL ? -ENOMEM : open_root(listening, why);
-    if (rc < 0) {
-        free(listening);
+    if (rc < 0 && id != NULL)
         report_thread("unique id: %s", why[0] != '\0' ? why : strerror(-rc));
-        return rc;
-    }
-    *id = listening->id;
-    pthread_mutex_lock(&listening_lock);
-    listening->next = listening_first;
-    listening_first = listening;
-    pthread_mutex_unlock(&listening_lock);
-    return 0;
+    return rc;
 }
 
 int roots_read_id(const struct ballot_unique_id *id, struct place *place,
@@ -160,38 +196,7 @@ uint64_t roots_leave(const struct ballot_unique_id *id)
     return strangers;
 }
 
-/* ---- The environment ---- */
-
-static int read_rank(const char *name, int *value, char *why)
-{
-    const char *text = getenv(name);
-    char *end;
-    long number;
-
-    if (text == NULL || *text == '\0') {
-        snprintf(why, ERROR_BYTES,
-                 "%s is not set: start the program with `ballot-run -n RANKS "
-                 "program`, or set BALLOT_RANK, BALLOT_RANKS and "
-                 "BALLOT_ROOT=host:port",
-                 name);
-        return -ENOENT;
-    }
-    errno = 0;
-    number = strtol(text, &end, 10);
-    if (errno != 0 || *end != '\0' || number < 0 || number > 1000000) {
-        snprintf(why, ERROR_BYTES, "%s=%s: it must be a number", name, text);
-        return -EINVAL;
-    }
-    *value = (int)number;
-    return 0;
-}
-
-int roots_read_launch(int *ranks, int *rank, char *why)
-{
-    int rc = read_rank("BALLOT_RANK", rank, why);
-
-    return rc < 0 ? rc : read_rank("BALLOT_RANKS", ranks, why);
-}
+/* ---- Addresses in words ---- */
 
 static int read_key(struct place *place, unsigned auth, int rank, char *why)
 {

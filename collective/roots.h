@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* roots.h - where a job's ranks meet: unique ids and the environment. */
+/* roots.h - where a job's ranks meet: unique ids and addresses in words. */
 #ifndef BALLOT_COLLECTIVE_ROOTS_H
 #define BALLOT_COLLECTIVE_ROOTS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "../include/ballot.h"
@@ -15,6 +16,17 @@ struct place {
     struct credentials credentials;
 };
 
+/*
+ * Makes an id and listens for the ranks, as ballot_get_unique_id() says, until
+ * roots_leave(); on this host alone with `one_host`, unless BALLOT_ROOT or
+ * BALLOT_SOCKET_IFNAME say otherwise. *why of an error.
+ */
+int roots_listen(struct ballot_unique_id *id, bool one_host, char *why);
+
+/* Listens for the next communicator, with an id that roots_listen() made in
+ * this process. */
+int roots_listen_again(const struct ballot_unique_id *id, char *why);
+
 /* What an id says. -EINVAL with *why if it was not made by
  * ballot_get_unique_id(). */
 int roots_read_id(const struct ballot_unique_id *id, struct place *place,
@@ -24,11 +36,8 @@ int roots_read_id(const struct ballot_unique_id *id, struct place *place,
  * this process, it stops. Returns how many strangers it sent away. */
 uint64_t roots_leave(const struct ballot_unique_id *id);
 
-/* BALLOT_RANK and BALLOT_RANKS. -ENOENT, -EINVAL with *why. */
-int roots_read_launch(int *ranks, int *rank, char *why);
-
-/* Where they meet, `root` (BALLOT_ROOT) in words, and the key; warns once if
- * there is none. */
+/* Where they meet, `root` in words, and the key; warns once if there is none.
+ * -ENOENT if there are no words, -EINVAL and errors of the key, with *why. */
 int roots_read_place(struct place *place, const char *root, unsigned auth,
                      int rank, char *why);
 

@@ -4,6 +4,7 @@
  */
 #include "p2p.h"
 
+#include "collective/launcher.h"
 #include "perf_options.h"
 #include "tools/launch.h"
 
@@ -186,7 +187,7 @@ int p2p_options_parse(struct p2p_options *options, int count, char **arguments,
         .checked = 1,
         .overs = (1u << P2P_OVERS) - 1,
         .tests = (1u << P2P_TESTS) - 1,
-        .ranks = getenv("BALLOT_RANK") == NULL ? 2 : 0,
+        .ranks = launcher_has_more() ? 0 : 2,
         .bound = true,
         .arguments = arguments,
     };

@@ -4,7 +4,7 @@
  */
 #include "p2p_pair.h"
 
-#include "collective/roots.h"
+#include "collective/meeting.h"
 #include "transport/shm.h"
 
 #include <errno.h>
@@ -140,44 +140,38 @@ static int compare(struct p2p_pair *pair, const struct record *table)
 }
 
 static int join(struct p2p_pair *pair, const struct place *place,
-                const struct record *record)
+                const struct record *record, uint64_t deadline_ns)
 {
-    uint64_t deadline_ns = p2p_now() + JOIN_MS * UINT64_C(1000000);
-    struct bootstrap_root *root = NULL;
     struct record table[2];
-    int rc = 0;
-
-    if (pair->rank == 0)
-        rc =
-            bootstrap_root_open(&root, (const struct sockaddr *)&place->address,
-                                place->address_bytes, &pair->credentials, 0,
-                                deadline_ns, pair->why);
-    if (rc == 0)
-        rc = bootstrap_join((const struct sockaddr *)&place->address,
+    int rc = bootstrap_join((const struct sockaddr *)&place->address,
                             place->address_bytes, &pair->credentials,
                             pair->rank, 2, record, sizeof(*record), table,
                             &pair->epoch, deadline_ns, -1, pair->why);
-    bootstrap_root_close(root);
+
     if (rc != 0)
         return complain("joining the job", rc, pair->why);
     return compare(pair, table);
 }
 
-static int read_environment(struct p2p_pair *pair, struct place *place)
+/* Finds out which of the two we are, and where they meet. */
+static int find_other(struct p2p_pair *pair, struct meeting *meeting,
+                      uint64_t deadline_ns)
 {
-    int ranks, rank;
-    int rc = roots_read_launch(&ranks, &rank, pair->why);
+    struct launcher launcher;
+    int rc = launcher_read(&launcher, pair->why);
 
-    if (rc == 0 && (ranks != 2 || rank > 1))
+    if (rc == 0)
+        rc = meeting_count(&launcher, deadline_ns, pair->why);
+    if (rc == 0 && (launcher.ranks != 2 || launcher.rank > 1))
         return complain("the job", -EINVAL,
                         "it takes 2 ranks: ballot-run -n 2 ballot-perf p2p");
     if (rc == 0)
-        rc = roots_read_place(place, getenv("BALLOT_ROOT"), BALLOT_AUTH_DEFAULT,
-                              rank, pair->why);
+        rc = meeting_open(meeting, &launcher, NULL, BALLOT_AUTH_DEFAULT,
+                          deadline_ns, pair->why);
     if (rc != 0)
         return complain("the environment", rc, pair->why);
-    pair->rank = (uint32_t)rank;
-    pair->credentials = place->credentials;
+    pair->rank = (uint32_t)launcher.rank;
+    pair->credentials = meeting->place.credentials;
     return 0;
 }
 
@@ -193,19 +187,24 @@ int p2p_pair_open(struct p2p_pair *pair, const struct p2p_options *options)
         .tests = options->tests,
         .asked = options->asked,
     };
+    uint64_t deadline_ns = p2p_now() + JOIN_MS * UINT64_C(1000000);
     char interface[NI_MAXHOST];
-    struct place place;
+    struct meeting meeting;
     int rc;
 
     *pair = (struct p2p_pair){.depth = (uint32_t)options->depth};
-    rc = read_environment(pair, &place);
+    rc = find_other(pair, &meeting, deadline_ns);
     if (rc != 0)
         return rc;
-    rc = local_ip(&place, interface, pair->why);
+    rc = local_ip(&meeting.place, interface, pair->why);
     if (rc != 0)
-        return complain("a local address", rc, pair->why);
-    rc = open_endpoints(pair, options, interface, &record);
-    return rc != 0 ? rc : join(pair, &place, &record);
+        rc = complain("a local address", rc, pair->why);
+    else
+        rc = open_endpoints(pair, options, interface, &record);
+    if (rc == 0)
+        rc = join(pair, &meeting.place, &record, deadline_ns);
+    meeting_close(&meeting);
+    return rc;
 }
 
 void p2p_pair_close(struct p2p_pair *pair)

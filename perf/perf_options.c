@@ -4,6 +4,7 @@
  */
 #include "perf_options.h"
 
+#include "collective/launcher.h"
 #include "perf_data.h"
 #include "tools/launch.h"
 
@@ -272,9 +273,9 @@ static int check_together(const struct perf_options *options)
                            "use -d float, or -o majority for the other types");
     if (options->ranks > 0 && options->root >= options->ranks)
         return perf_refuse("--root is no rank", "give one below --ranks");
-    if (options->ranks > 0 && getenv("BALLOT_RANK") != NULL)
+    if (options->ranks > 0 && launcher_has_more())
         return perf_refuse(
-            "--ranks starts a job of its own, but BALLOT_RANK says "
+            "--ranks starts a job of its own, but the environment says "
             "that a launcher has started one",
             "leave --ranks out, or the launcher");
     if (options->checked && getenv("BALLOT_QUORUM") != NULL)
