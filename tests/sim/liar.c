@@ -11,12 +11,8 @@ static enum fate lie(struct sim *sim, const struct plan *plan,
     const uint64_t steps[] = {1, (uint64_t)-1, plan->window, 1 << 20,
                               (uint64_t)0 - plan->window};
     uint64_t step = steps[sim_below(sim, 5)];
-    uint32_t most = slot_bytes_for(&(struct shape){
-        .ranks = plan->ranks,
-        .coordinates_max = plan->coordinates_max,
-        .planes_up = plan->rules.zeros_abstain ? 2 : 1,
-        .planes_down = plan->rules.ties == TIES_ZERO ? 2 : 1,
-    });
+    const struct shape shape = plan_shape(plan);
+    uint32_t most = slot_bytes_for(&shape);
     enum fate fate =
         FATE_LIED_MAGIC +
         (enum fate)sim_below(sim, FATE_LIED_BYTES - FATE_LIED_MAGIC + 1);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cluster.h"
+#include "collective/inquest.h"
 #include "collective/lanes.h"
 #include "ends.h"
 
@@ -47,6 +48,15 @@ static struct caster_config caster_config(const struct plan *plan,
     };
 }
 
+static int open_inquest(struct cluster *cluster, struct member *m)
+{
+    struct verifier_config config = cluster->plan.verifier;
+    char why[ASSIGNMENT_WHY_BYTES];
+
+    config.kernels = cluster->oracle.real;
+    return inquest_open(&m->inquest, &config, why);
+}
+
 int member_open(struct cluster *cluster, uint32_t rank)
 {
     const struct plan *plan = &cluster->plan;
@@ -59,7 +69,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
         .slot_bytes = slot_bytes_for(&shape),
         .context = cluster->sim,
     };
-    const struct serve_config serve = {
+    struct serve_config serve = {
         .tally = tally_config(plan, rank),
         .rules = plan->rules,
         .kernels = &cluster->oracle.kernels,
@@ -77,6 +87,9 @@ int member_open(struct cluster *cluster, uint32_t rank)
 
     *m = (struct member){.rank = rank, .fault_ns = UINT64_MAX};
     rc = transport_sim.open(&m->endpoint, &endpoint);
+    if (rc == 0 && plan_serves(plan, rank) && plan->load > 0)
+        rc = open_inquest(cluster, m);
+    serve.inquest = m->inquest;
     if (rc == 0 && plan_serves(plan, rank))
         rc = serve_open(&m->serve, &serve);
     /* Who does not vote has no program, and is there for the others. */
@@ -91,6 +104,7 @@ int member_open(struct cluster *cluster, uint32_t rank)
 static void free_call(struct member *m, struct open_call *call)
 {
     free(call->send);
+    free(call->tasks);
     free(call->recv);
     free(call->momentum);
     *call = (struct open_call){0};
@@ -104,6 +118,7 @@ void member_close(struct member *member)
             free_call(member, &member->calls[i]);
     majority_close(member->majority);
     serve_close(member->serve);
+    inquest_close(member->inquest);
     transport_sim.close(member->endpoint);
 }
 
@@ -125,6 +140,25 @@ static uint64_t think(struct cluster *cluster, struct member *m)
     return sim_below(cluster->sim, 60 * us);
 }
 
+/* A vector for each task of the rank. */
+static void make_tasks(const struct cluster *cluster, const struct member *m,
+                       struct open_call *open, size_t bytes)
+{
+    const struct plan *plan = &cluster->plan;
+    const uint16_t *tasks =
+        jury_tasks(cluster->oracle.jury, m->rank, open->call.detail);
+
+    open->send = malloc(bytes * plan->load);
+    open->tasks = malloc(plan->load * sizeof(*open->tasks));
+    assert(open->send != NULL && open->tasks != NULL);
+    for (uint32_t i = 0; i < plan->load; i++) {
+        void *vector = (uint8_t *)open->send + i * bytes;
+
+        open->tasks[i] = vector;
+        plan_row_values(plan, m->rank, m->round, &open->call, tasks[i], vector);
+    }
+}
+
 static void make_call(struct cluster *cluster, struct member *m,
                       struct open_call *open)
 {
@@ -132,11 +166,15 @@ static void make_call(struct cluster *cluster, struct member *m,
 
     plan_call(&cluster->plan, m->rank, m->round, &open->call);
     bytes = oracle_vector_bytes(&open->call);
-    open->send = malloc(bytes);
+    if (open->call.kind == CALL_TASKS)
+        make_tasks(cluster, m, open, bytes);
+    else
+        open->send = malloc(bytes);
     open->recv = malloc(bytes + RECV_GUARD_BYTES);
     open->momentum = malloc(bytes);
     assert(open->send != NULL && open->recv != NULL && open->momentum != NULL);
-    plan_values(&cluster->plan, m->rank, m->round, &open->call, open->send);
+    if (open->call.kind != CALL_TASKS)
+        plan_values(&cluster->plan, m->rank, m->round, &open->call, open->send);
     oracle_fill(open);
 }
 
@@ -147,6 +185,9 @@ static int begin(struct member *m, struct open_call *open)
         [CALL_REDUCE] = {MAJORITY_REDUCE, MAJORITY_REDUCE},
         [CALL_FUSED] = {MAJORITY_SIGNUM, MAJORITY_FEEDBACK},
         [CALL_ENTRY] = {MAJORITY_ENTRY, MAJORITY_ENTRY},
+        [CALL_TASKS] = {MAJORITY_TASKS, MAJORITY_TASKS},
+        [CALL_REPORT] = {MAJORITY_QUESTION, MAJORITY_QUESTION},
+        [CALL_RELEASE] = {MAJORITY_QUESTION, MAJORITY_QUESTION},
     };
     const struct planned_call *call = &open->call;
     const struct majority_call majority = {
@@ -158,10 +199,12 @@ static int begin(struct member *m, struct open_call *open)
                 .detail = call->detail,
                 .type = call->type,
                 .op = (uint8_t)call->kind,
+                .rows = call->rows,
                 .abstain = call->abstain,
             },
         .send = open->send,
-        .recv = open->recv,
+        .tasks = open->tasks,
+        .recv = call->kind == CALL_RELEASE ? NULL : open->recv,
         .state = open->momentum,
         .rate = 0.5f,
         .decay = 0.25f,

@@ -13,6 +13,7 @@ struct member {
     enum { MEMBER_RUNS, MEMBER_STOPPED, MEMBER_DEAD } state;
     struct endpoint *endpoint;
     struct link links[PLAN_MEMBERS_MAX];
+    struct inquest *inquest;   /* a server of a redundant life, else NULL */
     struct serve *serve;       /* NULL: not a server */
     struct majority *majority; /* NULL: a server that does not vote */
 

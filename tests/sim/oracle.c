@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "liar.h"
+#include "voters.h"
 
 enum {
     CHUNK_WORDS_MAX = 1536 / 64,
@@ -17,9 +18,7 @@ static struct oracle *watching;
 
 /* Private copies of the rows of one vote. */
 struct rows {
-    uint32_t count;
-    uint32_t voter[PLAN_RANKS_MAX], slot[PLAN_RANKS_MAX];
-    struct header header[PLAN_RANKS_MAX];
+    struct voters voters;
     uint64_t signs[PLAN_RANKS_MAX][CHUNK_WORDS_MAX];
     uint64_t marks[PLAN_RANKS_MAX][CHUNK_WORDS_MAX];
 };
@@ -42,15 +41,10 @@ static void copy_rows(struct oracle *o, const struct vote *vote,
                       struct rows *rows)
 {
     for (uint32_t i = 0; i < vote->voters; i++) {
-        const uint8_t *memory = (const uint8_t *)vote->signs[i];
-        const uint32_t row = rows->count++;
+        const uint32_t row = rows->voters.count;
 
-        if (!sim_find_slot(o->sim, o->server, memory, &rows->voter[row],
-                           &rows->slot[row])) {
-            run_fail(o->run, "row %u is in no slot of server %u", i, o->server);
+        if (!voters_add(&rows->voters, o, vote->signs[i]))
             return;
-        }
-        memcpy(&rows->header[row], memory - 64, 64);
         memcpy(rows->signs[row], vote->signs[i], vote->words * 8);
         if (vote->marks != NULL)
             memcpy(rows->marks[row], vote->marks[i], vote->words * 8);
@@ -65,8 +59,8 @@ static uint32_t weigh(const struct oracle *o, const struct rows *rows,
     uint32_t total = 0;
 
     memset(sums, 0, sizeof(*sums));
-    for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t weight = o->plan->weights[rows->voter[i]];
+    for (uint32_t i = 0; i < rows->voters.count; i++) {
+        uint32_t weight = o->plan->weights[rows->voters.rank[i]];
         uint64_t minus = rows->signs[i][word] & rows->marks[i][word];
         uint64_t plus = ~rows->signs[i][word] & rows->marks[i][word];
 
@@ -102,8 +96,7 @@ static void check_kernel(const struct oracle *o, const struct vote *vote,
                  o->server, word, vote->result[word], result);
 }
 
-/* The documented hash of random ties. */
-static uint64_t random_ties(const struct plan *plan, uint64_t round,
+uint64_t oracle_random_ties(const struct plan *plan, uint64_t round,
                             uint64_t word)
 {
     uint64_t z[2] = {plan->rules.seed, 0};
@@ -136,155 +129,56 @@ static void settle(const struct oracle *o, const struct weighed *sums,
     if (o->plan->rules.ties == TIES_MINUS)
         minus |= tied;
     if (o->plan->rules.ties == TIES_RANDOM)
-        minus |= tied & random_ties(o->plan, round, word);
+        minus |= tied & oracle_random_ties(o->plan, round, word);
     truth->signs[word] = minus;
     truth->zeros[word] = o->plan->rules.ties == TIES_ZERO ? tied : 0;
 }
 
-/* ---- Who was counted ----------------------------------------------------- */
-
-static bool calls_as_agreed(const struct header *h,
-                            const struct planned_call *call)
-{
-    uint64_t first = (uint64_t)h->call.chunk * call->chunk_coordinates;
-
-    return first < call->count && h->call.count == call->count &&
-           h->call.detail == call->chunk_coordinates &&
-           h->call.type == call->type && h->call.op == call->kind &&
-           h->call.coordinates == (call->count - first < call->chunk_coordinates
-                                       ? call->count - first
-                                       : call->chunk_coordinates);
-}
-
-/* A sound voter's row is its own, of this round and chunk and no other. */
+/* A sound voter's row is its own. */
 static void check_row(const struct oracle *o, const struct rows *rows,
-                      uint32_t i, const struct header *agreed,
-                      const struct planned_call *call, size_t words)
+                      uint32_t i, const struct counted *counted, size_t words)
 {
-    const struct header *h = &rows->header[i];
-    uint32_t voter = rows->voter[i];
-    uint32_t first = h->call.chunk * (call->chunk_coordinates / 64);
+    const struct call *h = &counted->agreed->call;
+    uint32_t voter = rows->voters.rank[i];
+    uint32_t first = h->chunk * (counted->call.chunk_coordinates / 64);
 
-    if (memcmp(&h->call, &agreed->call, sizeof(h->call)) != 0 ||
-        h->sequence != agreed->sequence || h->flags != 0 ||
-        h->epoch != PLAN_EPOCH ||
-        h->sequence % o->plan->window != rows->slot[i]) {
-        run_fail(o->run,
-                 "server %u counts a put of rank %u for round %" PRIu64
-                 " chunk %u, sequence %" PRIu64 " as round %" PRIu64
-                 " chunk %u, sequence %" PRIu64,
-                 o->server, voter, h->call.round, h->call.chunk, h->sequence,
-                 agreed->call.round, agreed->call.chunk, agreed->sequence);
-        return;
-    }
     for (uint32_t w = 0; w < words; w++) {
         uint64_t signs =
-            plan_signs(o->plan, voter, h->call.round, call, first + w);
+            plan_signs(o->plan, voter, h->round, &counted->call, first + w);
         uint64_t marks =
-            plan_marks(o->plan, voter, h->call.round, call, first + w);
+            plan_marks(o->plan, voter, h->round, &counted->call, first + w);
 
         if (rows->signs[i][w] != signs ||
             (o->plan->rules.zeros_abstain && rows->marks[i][w] != marks))
             run_fail(o->run,
                      "server %u: round %" PRIu64 " chunk %u, word %u of rank "
                      "%u is not what that rank has",
-                     o->server, h->call.round, h->call.chunk, w, voter);
+                     o->server, h->round, h->chunk, w, voter);
     }
-}
-
-/* The header line of some rank that does not lie; NULL if there is none. */
-static const struct header *honest_header(const struct oracle *o,
-                                          const struct rows *rows)
-{
-    for (uint32_t i = 0; i < rows->count; i++)
-        if (o->plan->roles[rows->voter[i]] != ROLE_LIAR)
-            return &rows->header[i];
-    return NULL;
-}
-
-/* Whether enough voters were counted, and none that must not be. */
-static void check_voters(const struct oracle *o, const struct rows *rows,
-                         const struct header *agreed, struct verdict *verdict)
-{
-    const struct plan *plan = o->plan;
-    uint32_t wanted = plan->quorum, live = 0;
-    bool agree = true; /* no put that is in can be left out of the count */
-
-    for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t voter = rows->voter[i];
-
-        if (mask_has(&verdict->voters, voter))
-            run_fail(o->run, "rank %u is counted twice", voter);
-        if (o->links[voter].lost)
-            run_fail(o->run, "rank %u is counted after its loss", voter);
-        mask_set(&verdict->voters, voter);
-    }
-    verdict->voters_count = rows->count;
-    for (uint32_t v = 0; v < plan->ranks; v++) {
-        struct planned_call call;
-
-        live += !o->links[v].lost;
-        agree = agree && plan->roles[v] != ROLE_LIAR &&
-                plan->roles[v] != ROLE_DIFFERS;
-        if (plan->quorum != 0)
-            continue;
-        plan_call(plan, v, agreed->call.round, &call);
-        wanted += !call.abstain || plan->roles[v] == ROLE_LIAR;
-    }
-    if (plan->quorum == 0 ? rows->count != wanted && plan->faulty == 0
-                          : rows->count < wanted)
-        run_fail(o->run, "%u voters are counted, %u are wanted", rows->count,
-                 wanted);
-    if (plan->quorum == 0 || rows->count == live)
-        return;
-    o->run->fates[FATE_MINORITY_MISSING]++;
-    if (agree && !o->disturbed &&
-        sim_now(o->sim) <
-            o->rounds[agreed->call.round].first_ns + plan->grace_ns)
-        run_fail(o->run, "%u of %u voters are counted before the grace is over",
-                 rows->count, live);
 }
 
 static void judge(struct oracle *o, const struct vote *vote,
                   const struct rows *rows)
 {
-    const struct header *agreed = honest_header(o, rows);
-    struct planned_call call;
-    struct verdict *verdict;
+    struct counted counted;
+    const struct call *agreed;
     uint32_t first;
 
-    if (agreed == NULL || agreed->call.round >= o->plan->rounds) {
-        run_fail(o->run, "server %u counts nothing that was called", o->server);
+    if (!voters_judge(&rows->voters, o, (uint32_t)vote->words * 64, &counted))
         return;
-    }
-    plan_agreed_call(o->plan, agreed->call.round, &call);
-    if (!calls_as_agreed(agreed, &call) ||
-        vote->words != (agreed->call.coordinates + 511) / 512 * 8) {
-        run_fail(o->run, "server %u counts a call that was not agreed on",
-                 o->server);
-        return;
-    }
-    verdict = &o->rounds[agreed->call.round].chunks[agreed->call.chunk];
-    if (verdict->counted)
-        run_fail(o->run, "round %" PRIu64 " chunk %u is counted twice",
-                 agreed->call.round, agreed->call.chunk);
-    verdict->counted = true;
-    for (uint32_t i = 0; i < rows->count; i++)
-        if (o->plan->roles[rows->voter[i]] != ROLE_LIAR)
-            check_row(o, rows, i, agreed, &call,
-                      (agreed->call.coordinates + 63) / 64);
-    check_voters(o, rows, agreed, verdict);
-    first = agreed->call.chunk * (call.chunk_coordinates / 64);
+    agreed = &counted.agreed->call;
+    for (uint32_t i = 0; i < rows->voters.count; i++)
+        if (o->plan->roles[rows->voters.rank[i]] != ROLE_LIAR)
+            check_row(o, rows, i, &counted, (agreed->coordinates + 63) / 64);
+    first = agreed->chunk * (counted.call.chunk_coordinates / 64);
     for (uint32_t w = 0; w < vote->words; w++) {
         struct weighed sums;
         uint32_t total = weigh(o, rows, w, &sums);
 
         check_kernel(o, vote, &sums, total, w);
-        if ((uint64_t)(first + w) * 64 < call.count)
-            settle(o, &sums, agreed->call.round, &call, first + w);
+        if ((uint64_t)(first + w) * 64 < counted.call.count)
+            settle(o, &sums, agreed->round, &counted.call, first + w);
     }
-    run_trace(o->run, "counted", o->server, agreed->call.round,
-              agreed->call.chunk, rows->count);
 }
 
 /* Whether rows of `vote` can be added to `before` others. */
@@ -310,7 +204,7 @@ static void vote_watched(const struct vote *vote)
     if (!has_room(o, vote, 0))
         return;
     liar_disturbs(o, vote, false);
-    rows.count = 0;
+    rows.voters.count = 0;
     copy_rows(o, vote, &rows);
     o->real->vote(vote);
     liar_disturbs(o, vote, true);
@@ -330,7 +224,7 @@ static struct rows *rows_held(const struct count *count)
         i++;
     held[i].planes = count->planes;
     if (count->first)
-        held[i].rows.count = 0;
+        held[i].rows.voters.count = 0;
     return &held[i].rows;
 }
 
@@ -348,7 +242,7 @@ static void count_watched(const struct count *count)
         .words = count->words,
     };
 
-    if (!has_room(o, &vote, rows->count))
+    if (!has_room(o, &vote, rows->voters.count))
         return;
     liar_disturbs(o, &vote, false);
     copy_rows(o, &vote, rows);
@@ -358,7 +252,7 @@ static void count_watched(const struct count *count)
         return;
     o->run->votes++;
     o->run->fates[FATE_COUNTED_AHEAD]++;
-    vote.voters = rows->count;
+    vote.voters = rows->voters.count;
     if (!o->run->failed)
         judge(o, &vote, rows);
 }
@@ -375,13 +269,19 @@ int oracle_open(struct oracle *oracle, const struct plan *plan, struct sim *sim,
     oracle->kernels.vote = vote_watched;
     oracle->kernels.count = count_watched;
     memset(held, 0, sizeof(held));
-    return 0;
+    return plan->load > 0 ? jury_open(&oracle->jury, plan) : 0;
 }
 
 void oracle_close(struct oracle *oracle)
 {
     free(oracle->rounds);
+    jury_close(oracle->jury);
     watching = NULL;
+}
+
+struct oracle *oracle_watching(void)
+{
+    return watching;
 }
 
 void oracle_watch(struct oracle *oracle, uint32_t server,

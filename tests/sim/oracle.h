@@ -10,18 +10,19 @@
 #define BALLOT_TESTS_SIM_ORACLE_H
 
 #include "collective/majority.h"
+#include "jury.h"
 #include "plan.h"
 #include "run.h"
 
 /* What a chunk of a round was found to be. */
-struct verdict {
+struct finding {
     bool counted;
     struct rank_mask voters;
     uint32_t voters_count;
 };
 
 struct truth {
-    struct verdict chunks[PLAN_CHUNKS_MAX];
+    struct finding chunks[PLAN_CHUNKS_MAX];
     uint64_t signs[PLAN_WORDS_MAX], zeros[PLAN_WORDS_MAX];
     bool entered; /* ENTRY: `voters` is what the first rank was told */
     struct rank_mask voters;
@@ -35,6 +36,7 @@ struct oracle {
     struct truth *rounds;   /* [plan->rounds] */
     struct kernels kernels; /* those of the plan, watched */
     const struct kernels *real;
+    struct jury *jury; /* of a redundant life, else NULL */
     /* Of the step under way. */
     uint32_t server;
     const struct link *links; /* the server's */
@@ -47,6 +49,13 @@ int oracle_open(struct oracle *oracle, const struct plan *plan, struct sim *sim,
                 struct run *run);
 void oracle_close(struct oracle *oracle);
 
+/* The one that watches. */
+struct oracle *oracle_watching(void);
+
+/* The documented hash of random ties: of word `word` of a round. */
+uint64_t oracle_random_ties(const struct plan *plan, uint64_t round,
+                            uint64_t word);
+
 /* Votes that are counted until the next call are counted by this server. One
  * oracle watches at a time. */
 void oracle_watch(struct oracle *oracle, uint32_t server,
@@ -57,7 +66,8 @@ struct open_call {
     uint64_t round;
     struct planned_call call;
     void *send;
-    void *recv; /* FUSED: the parameters */
+    const void **tasks; /* TASKS: [load], in `send` */
+    void *recv;         /* FUSED: the parameters */
     float *momentum;
     uint64_t begun_ns;
     uint32_t begun_with; /* rounds under way */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "collective/evidence.h"
+
 static const uint64_t us = 1000, ms = 1000000;
 
 static uint64_t mix(uint64_t z)
@@ -63,6 +65,31 @@ static void draw_placement(struct plan *p, struct draws *draws)
     p->kept = p->window + between(draws, 0, 3 * p->window);
     p->coordinates_max = 512 * between(draws, 1, 3);
     p->depth = once_in(draws, 8) ? 16 : between(draws, 1, 4);
+}
+
+/* Designs of three replicas that there are for so many ranks. */
+static void draw_design(struct plan *p, struct draws *draws)
+{
+    const uint32_t ranks = p->ranks;
+    const bool triples = ranks <= 15 && (ranks % 6 == 1 || ranks % 6 == 3) &&
+                         (ranks > 7 || once_in(draws, 2));
+
+    if (p->servers > 1 || p->rules.weights != NULL || p->rules.zeros_abstain ||
+        p->abstentions || ranks < 3 || (ranks > 7 && !triples))
+        return;
+    p->load = triples ? (ranks - 1) / 2 : (ranks - 1) * (ranks - 2) / 2;
+    p->tasks = ranks * p->load / 3;
+    p->verifier = (struct verifier_config){
+        .assignment = {.design = triples ? DESIGN_STEINER : DESIGN_SUBSETS,
+                       .workers = ranks,
+                       .replication = 3,
+                       .seed = below(draws, UINT64_MAX)},
+        .liars_max = once_in(draws, 2) ? 1 : between(draws, 1, (ranks - 1) / 2),
+        .keep = once_in(draws, 2),
+        .coordinates_max = p->coordinates_max,
+    };
+    if (once_in(draws, 3))
+        p->verifier.rule = between(draws, VERIFIER_PAPER, VERIFIER_PAPER_PLUS);
 }
 
 static void draw_rules(struct plan *p, struct draws *draws)
@@ -133,10 +160,33 @@ static void spoil(struct plan *p, struct draws *draws, uint32_t rank)
         p->peer[rank] = (rank + 1) % p->ranks;
 }
 
+/* Who lies about tasks, from early on; more than was promised, too. */
+static void draw_liars(struct plan *p, struct draws *draws)
+{
+    const uint32_t most = (p->quorum ? p->quorum : p->ranks) - 2;
+    uint32_t liars = 0;
+
+    for (uint32_t r = 0; r < p->ranks; r++)
+        liars += p->roles[r] == ROLE_LIAR;
+    for (uint32_t left = between(draws, 0, p->ranks - 1); left > 0; left--) {
+        const uint32_t rank = between(draws, 0, p->ranks - 1);
+
+        if (liars >= most || rank == p->server_first ||
+            p->roles[rank] != ROLE_SOUND)
+            continue;
+        p->roles[rank] = ROLE_LIAR;
+        p->fault_round[rank] = between(draws, 0, p->rounds / 2);
+        p->faulty++;
+        liars++;
+    }
+}
+
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
                uint32_t rounds_max)
 {
     struct draws draws = {plan_hash(seed, life, 1, 0)};
+    /* So that other lives are what they were before there were such. */
+    struct draws redundant = {plan_hash(seed, life, 11, 0)};
     uint32_t spoiled = 0, room;
 
     memset(plan, 0, sizeof(*plan));
@@ -144,6 +194,7 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
     draw_placement(plan, &draws);
     draw_rules(plan, &draws);
     draw_network(plan, &draws);
+    draw_design(plan, &redundant);
     plan->rounds = between(&draws, 3, plan->ranks > 16 ? 6 : 40);
     if (plan->rounds > rounds_max)
         plan->rounds = rounds_max;
@@ -154,6 +205,8 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t life,
         spoil(plan, &draws,
               once_in(&draws, 6) ? plan->server_first
                                  : between(&draws, 0, plan->members - 1));
+    if (plan->load > 0 && !once_in(&redundant, 3))
+        draw_liars(plan, &redundant);
     /* Who is sound votes where somebody lies, so that the oracle can tell. */
     for (uint32_t r = 0; r < plan->ranks; r++)
         if (plan->roles[r] == ROLE_LIAR)
@@ -169,6 +222,7 @@ struct shape plan_shape(const struct plan *plan)
         .coordinates_max = plan->coordinates_max,
         .planes_up = plan->rules.zeros_abstain ? 2 : 1,
         .planes_down = plan->rules.ties == TIES_ZERO ? 2 : 1,
+        .rows = plan->load,
     };
 }
 
@@ -197,6 +251,10 @@ void plan_print(const struct plan *plan, FILE *out)
             plan->window, plan->kept, plan->rounds, plan->depth,
             (double)plan->timeout_ns / 1e6, (double)plan->grace_ns / 1e6,
             (double)plan->margin_ns / 1e6);
+    if (plan->load > 0)
+        fprintf(out, "%u tasks, %u each, rule %d, evidence %s\n", plan->tasks,
+                plan->load, (int)plan->verifier.rule,
+                plan->verifier.keep ? "kept" : "of a round");
     for (uint32_t r = 0; r < plan->members; r++)
         if (!plan_sound(plan, r))
             fprintf(out, "rank %u: %s from round %u (%.0f ms, peer %u)\n", r,
@@ -205,6 +263,38 @@ void plan_print(const struct plan *plan, FILE *out)
 }
 
 /* ---- Calls --------------------------------------------------------------- */
+
+/* What else is called in a redundant life: mostly votes over tasks, a few of
+ * the same step behind each other, and questions about them. */
+static void turn_redundant(const struct plan *plan, uint64_t round,
+                           struct planned_call *call)
+{
+    struct draws draws = {plan_hash(plan->seed, round, 12, 0)};
+    const uint32_t kind = (uint32_t)below(&draws, 8);
+    const uint64_t same = 1 + plan->seed % 3;
+
+    if (kind == 0)
+        return;
+    *call = (struct planned_call){
+        .kind = kind < 5    ? CALL_TASKS
+                : kind == 5 ? CALL_REPORT
+                            : CALL_RELEASE,
+        .chunk_coordinates = plan->coordinates_max,
+        .type = TYPE_SIGNS,
+        .count = 1,
+        .rows = ROWS_NONE,
+    };
+    if (call->kind == CALL_REPORT)
+        call->count = 8 * evidence_bytes(PLAN_LISTED);
+    if (call->kind == CALL_RELEASE)
+        call->detail = between(&draws, 0, plan->ranks - 1);
+    if (call->kind != CALL_TASKS)
+        return;
+    call->count = between(&draws, 1, 2 * plan->coordinates_max);
+    call->type = (uint8_t)below(&draws, TYPES);
+    call->detail = (uint32_t)(plan_hash(plan->seed, round / same, 13, 0) % 5);
+    call->rows = (uint16_t)plan->load;
+}
 
 void plan_agreed_call(const struct plan *plan, uint64_t round,
                       struct planned_call *call)
@@ -225,10 +315,13 @@ void plan_agreed_call(const struct plan *plan, uint64_t round,
     call->type = (uint8_t)below(&draws, TYPES);
     if (call->kind == CALL_FUSED)
         call->type = TYPE_FLOAT32;
+    call->detail = call->chunk_coordinates;
     if (call->kind == CALL_ENTRY) {
         call->chunk_coordinates = 0;
         call->detail = between(&draws, 0, 3);
     }
+    if (plan->load > 0)
+        turn_redundant(plan, round, call);
 }
 
 void plan_call(const struct plan *plan, uint32_t rank, uint64_t round,
@@ -316,24 +409,48 @@ static void set_values(uint8_t type, void *values, uint64_t signs,
     }
 }
 
-void plan_values(const struct plan *plan, uint32_t rank, uint64_t round,
-                 const struct planned_call *call, void *values)
+static void set_word(const struct planned_call *call, void *values, uint32_t w,
+                     uint64_t signs, uint64_t marks)
 {
     static const uint8_t bytes[TYPES] = {[TYPE_FLOAT32] = 4,
                                          [TYPE_FLOAT16] = 2,
                                          [TYPE_BFLOAT16] = 2,
                                          [TYPE_FLOAT64] = 8};
+    uint64_t left = call->count - (uint64_t)w * 64;
 
-    for (uint32_t w = 0; (uint64_t)w * 64 < call->count; w++) {
-        uint64_t signs = plan_signs(plan, rank, round, call, w);
-        uint64_t marks = plan_marks(plan, rank, round, call, w);
-        uint64_t left = call->count - (uint64_t)w * 64;
+    if (call->type == TYPE_SIGNS)
+        ((uint64_t *)values)[w] = signs;
+    else
+        set_values(call->type,
+                   (uint8_t *)values + (size_t)w * 64 * bytes[call->type],
+                   signs, marks, left < 64 ? (uint32_t)left : 64);
+}
 
-        if (call->type == TYPE_SIGNS)
-            ((uint64_t *)values)[w] = signs;
-        else
-            set_values(call->type,
-                       (uint8_t *)values + (size_t)w * 64 * bytes[call->type],
-                       signs, marks, left < 64 ? (uint32_t)left : 64);
-    }
+void plan_values(const struct plan *plan, uint32_t rank, uint64_t round,
+                 const struct planned_call *call, void *values)
+{
+    for (uint32_t w = 0; (uint64_t)w * 64 < call->count; w++)
+        set_word(call, values, w, plan_signs(plan, rank, round, call, w),
+                 plan_marks(plan, rank, round, call, w));
+}
+
+uint64_t plan_row(const struct plan *plan, uint32_t rank, uint64_t round,
+                  const struct planned_call *call, uint32_t task, uint32_t word)
+{
+    const uint64_t place = (uint64_t)task * PLAN_WORDS_MAX + word;
+    uint64_t signs = plan_hash(plan->seed, round, 14, place);
+
+    if (plan->roles[rank] == ROLE_LIAR && round >= plan->fault_round[rank] &&
+        plan_hash(plan->seed, call->detail, 15, task) % 2 == 0)
+        signs = plan_hash(plan->seed, round, 16, place);
+    return signs & inside(call, word);
+}
+
+void plan_row_values(const struct plan *plan, uint32_t rank, uint64_t round,
+                     const struct planned_call *call, uint32_t task,
+                     void *values)
+{
+    for (uint32_t w = 0; (uint64_t)w * 64 < call->count; w++)
+        set_word(call, values, w, plan_row(plan, rank, round, call, task, w),
+                 inside(call, w));
 }

@@ -14,6 +14,8 @@
 #include <stdio.h>
 
 #include "aggregate/round.h"
+#include "aspis/verifier.h"
+#include "collective/calls.h"
 #include "collective/serve.h"
 #include "transport/sim.h"
 
@@ -24,6 +26,7 @@ enum {
     PLAN_WORDS_MAX = PLAN_COUNT_MAX / 64,
     PLAN_CHUNKS_MAX = PLAN_COUNT_MAX / 512,
     PLAN_EPOCH = 7,
+    PLAN_LISTED = 12, /* disputes of a report */
 };
 
 /* What is wrong with a rank, from round `fault_round` on. */
@@ -51,7 +54,10 @@ struct plan {
     uint32_t depth; /* rounds that a rank has under way at most */
     struct rules rules;
     uint8_t weights[PLAN_RANKS_MAX];
-    bool abstentions; /* some calls are made without a vote */
+    /* Some calls of a redundant life vote over tasks. */
+    struct verifier_config verifier; /* without kernels */
+    uint32_t tasks, load;            /* of the life, of a rank; 0: it is none */
+    bool abstentions;                /* some calls are made without a vote */
     const char *kernels;
     struct serve_ahead ahead;
     uint64_t timeout_ns, grace_ns, margin_ns;
@@ -75,14 +81,23 @@ static inline bool plan_serves(const struct plan *plan, uint32_t member)
     return member - plan->server_first < plan->servers;
 }
 
-enum call_kind { CALL_REDUCE = 1, CALL_FUSED, CALL_ENTRY };
+enum call_kind {
+    CALL_REDUCE = 1,
+    CALL_FUSED,
+    CALL_ENTRY,
+    /* Of a redundant life. */
+    CALL_TASKS = CALL_ASPIS_VOTE,
+    CALL_REPORT = CALL_ASPIS_REPORT,
+    CALL_RELEASE = CALL_ASPIS_RELEASE,
+};
 
 struct planned_call {
     enum call_kind kind; /* also the op on the wire */
     uint8_t type;
     uint64_t count;
     uint32_t chunk_coordinates; /* 0: header only */
-    uint32_t detail;
+    uint32_t detail;            /* as in struct call */
+    uint16_t rows;
     bool abstain;
 };
 
@@ -98,6 +113,15 @@ uint64_t plan_signs(const struct plan *plan, uint32_t rank, uint64_t round,
                     const struct planned_call *call, uint32_t word);
 uint64_t plan_marks(const struct plan *plan, uint32_t rank, uint64_t round,
                     const struct planned_call *call, uint32_t word);
+
+/* The same of a task's row: the ranks that have it agree, but for liars, who
+ * tell one lie in half of the tasks of a step. */
+uint64_t plan_row(const struct plan *plan, uint32_t rank, uint64_t round,
+                  const struct planned_call *call, uint32_t task,
+                  uint32_t word);
+void plan_row_values(const struct plan *plan, uint32_t rank, uint64_t round,
+                     const struct planned_call *call, uint32_t task,
+                     void *values);
 
 /* values[]: what these signs and marks stand for. FUSED: the gradient. */
 void plan_values(const struct plan *plan, uint32_t rank, uint64_t round,

@@ -57,6 +57,13 @@ static const char *const names[FATES] = {
     [FATE_MINORITY_MISSING] = "chunk counted without some",
     [FATE_SERVER_APART] = "server without a vote",
     [FATE_SERVER_LOST] = "server without a vote stops",
+    [FATE_TASKS] = "chunk over tasks",
+    [FATE_DISPUTED] = "chunk with disputed tasks",
+    [FATE_DROPPED_TASK] = "chunk with tasks without value",
+    [FATE_PROVEN] = "liar proven",
+    [FATE_BROKEN] = "promise found broken",
+    [FATE_REPORTED] = "report",
+    [FATE_RELEASED] = "liar released",
 };
 
 const char *fate_name(enum fate fate)

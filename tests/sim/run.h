@@ -59,6 +59,13 @@ enum fate {
     FATE_MINORITY_MISSING,
     FATE_SERVER_APART, /* lives whose server does not vote, */
     FATE_SERVER_LOST,  /* and where that one stops */
+    FATE_TASKS,        /* chunks over tasks, */
+    FATE_DISPUTED,     /* in which replicas differed, */
+    FATE_DROPPED_TASK, /* and some task has no value */
+    FATE_PROVEN,       /* rounds of tasks that prove a liar, */
+    FATE_BROKEN,       /* or that more lie than were promised */
+    FATE_REPORTED,
+    FATE_RELEASED,
     FATES,
 };
 

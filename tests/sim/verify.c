@@ -51,7 +51,9 @@ static bool is_untouched(const struct open_call *call)
             if (((const float *)call->recv)[i] != parameter(i))
                 return false;
         at = bytes;
-    } else if (call->call.kind == CALL_REDUCE) {
+    } else if (call->call.kind == CALL_REDUCE ||
+               call->call.kind == CALL_TASKS ||
+               call->call.kind == CALL_REPORT) {
         at = bytes; /* whole chunks may have come before the failure */
     }
     for (; at < bytes + RECV_GUARD_BYTES; at++)
@@ -134,10 +136,11 @@ void oracle_answered(struct oracle *oracle, uint32_t server, uint32_t voter,
                      const void *message)
 {
     const struct plan *plan = oracle->plan;
+    const struct shape shape = plan_shape(plan);
     const uint8_t *payload = (const uint8_t *)message + sizeof(struct header);
     struct rank_mask mask = {0};
     const struct truth *truth;
-    const struct verdict *verdict;
+    const struct finding *verdict;
     struct header h;
     uint32_t first;
 
@@ -147,7 +150,7 @@ void oracle_answered(struct oracle *oracle, uint32_t server, uint32_t voter,
         return;
     truth = &oracle->rounds[h.call.round];
     verdict = &truth->chunks[h.call.chunk % PLAN_CHUNKS_MAX];
-    first = h.call.chunk * (h.call.detail / 64);
+    first = h.call.chunk * (whole_chunk(&shape, &h.call) / 64);
     mask.words[0] = h.mask;
     if (plan->ranks > 64) {
         memcpy(mask.words, payload, 64);
@@ -190,7 +193,7 @@ static void check_masks(const struct oracle *o, uint32_t rank,
 
     memset(&every, 0xff, sizeof(every));
     for (uint32_t c = 0; c < chunks; c++) {
-        const struct verdict *v = &truth->chunks[c];
+        const struct finding *v = &truth->chunks[c];
 
         if (!v->counted && !all_abstain(o, call->round))
             run_fail(o->run,
@@ -256,7 +259,10 @@ static void check_ok(struct oracle *o, uint32_t rank,
         check_entry(o, rank, call, end);
     else
         check_masks(o, rank, call, end);
-    if (call->call.kind != CALL_ENTRY && !o->run->failed)
+    if (call->call.kind == CALL_RELEASE && !is_untouched(call))
+        run_fail(o->run, "rank %u: a release gives something", rank);
+    else if (call->call.kind != CALL_ENTRY && call->call.kind != CALL_RELEASE &&
+             !o->run->failed)
         check_values(o, rank, call);
 }
 
