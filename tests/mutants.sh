@@ -60,6 +60,8 @@ base()
     mkdir -p "$work/base/tests"
     cp -r "$root/tests/sim" "$work/base/tests/"
     cp "$root"/tests/unit/test_{caster,tally,rows}.c "$work/base/tests/"
+    mkdir -p "$work/base/tests/unit"
+    cp "$root"/tests/unit/verifier_oracle.[ch] "$work/base/tests/unit/"
     cp "$work/absent.c" "$work/base/"
     mkdir -p "$work/verbs" "$work/base/tests/verbs"
     cp "$root"/tests/unit/*{fake,verbs}_*.[ch] "$root/tests/unit/test_verbs.c" \
@@ -72,7 +74,8 @@ base()
     for source in $redundant tests/aspis/*.c absent.c; do
         echo "$source" aspis
     done > "$work/list"
-    for source in $sources $mutable tests/sim/*.c tests/test_*.c absent.c; do
+    for source in $sources $mutable tests/sim/*.c tests/test_*.c \
+        tests/unit/verifier_oracle.c absent.c; do
         echo "$source" base
     done >> "$work/list"
     for source in transport/*.c tests/verbs/*.c; do
@@ -105,7 +108,8 @@ judge_base()
         try "$test"
     done
     rm test_*.o
-    $cc $flags ./*.o -lpthread -lnuma -o simulate || return 1
+    $cc $flags -Wl,--wrap=inquest_count ./*.o -lpthread -lnuma -o simulate ||
+        return 1
     simulate 1 "$seeds"
     [ $? -ne 124 ] || sim='does not end'
     # The rarest defects are worth a longer look.

@@ -1,0 +1,2 @@
+# collective/packing.c
+s/signs + row \* words, NULL,/signs, NULL,/

@@ -1,0 +1,2 @@
+# collective/packing.c
+s/call->tasks\[row\]/call->tasks[0]/
