@@ -384,7 +384,7 @@ static void apply_float64_avx2(void *restrict values,
 /* Unlike raw CPUID, this also asks whether the OS saves the registers. */
 static bool supported(void)
 {
-    return __builtin_cpu_supports("avx2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
 }
 
 const struct kernels kernels_avx2 = {
@@ -413,6 +413,7 @@ const struct kernels kernels_avx2 = {
     .feedback = feedback_avx2,
     .feedback_scale = feedback_scale_avx2,
     .update = update_avx2,
+    .reductions = &reductions_avx2,
 };
 
 #else

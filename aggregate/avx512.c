@@ -451,6 +451,7 @@ const struct kernels kernels_avx512 = {
     .feedback = feedback_avx512,
     .feedback_scale = feedback_scale_avx512,
     .update = update_avx512,
+    .reductions = &reductions_avx512,
 };
 
 #else

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reduce.h"
+
 enum {
     LINE_BYTES = 64,
     LINE_WORDS = 8,         /* 64-bit words in one line */
@@ -287,6 +289,7 @@ struct kernels {
     feedback_fn *feedback;
     feedback_scale_fn *feedback_scale;
     update_fn *update;
+    reduction_table *reductions; /* of all that is no vote */
 };
 
 /* Each is the only symbol that its file exports. portable.c is the
@@ -320,13 +323,5 @@ void feedback_blocks(const struct kernels *kernels, uint64_t *restrict signs,
  */
 void ties_random(uint64_t *restrict result, const uint64_t *restrict ties,
                  uint64_t seed, uint64_t round, uint64_t first, size_t words);
-
-/* sum[i] = a[i] + b[i] for float32; sum may be a or b, nothing else may
- * overlap. */
-void reduce_add_float32(float *sum, const float *a, const float *b,
-                        size_t count);
-
-/* values[i] = values[i] * factor. */
-void reduce_scale_float32(float *values, float factor, size_t count);
 
 #endif

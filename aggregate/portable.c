@@ -432,4 +432,5 @@ const struct kernels kernels_portable = {
     .feedback = feedback_portable,
     .feedback_scale = feedback_mean_finite,
     .update = update_portable,
+    .reductions = &reductions_portable,
 };

@@ -107,7 +107,7 @@ static int find_op(struct ballot_comm *comm, const struct asked *a,
         *made = &comm->ops[index];
         op = BALLOT_SUM;
     }
-    *reduction = values_reduction(a->type, op);
+    *reduction = values_reduction(comm->kernels, a->type, op);
     if (*reduction != NULL)
         return 0;
     report_error(comm, "%s: there is no op %d (%s) of %s", a->name, (int)op,
@@ -339,7 +339,7 @@ int ballot_op_create_premul_sum(enum ballot_op *op, const void *scalar,
     if (comm == NULL || op == NULL || scalar == NULL)
         return -EINVAL;
     if ((unsigned)type >= BALLOT_TYPES ||
-        values_reduction(type, BALLOT_SUM) == NULL)
+        values_reduction(comm->kernels, type, BALLOT_SUM) == NULL)
         return refuse(comm, &asked, "values of this type cannot be summed");
     for (uint32_t i = 0; i < OPS_MADE_MAX; i++) {
         struct made_op *made = &comm->ops[i];

@@ -21,28 +21,33 @@ size_t values_bytes(enum ballot_type type, size_t count)
                                 : count * units[type];
 }
 
-static void fold_f32(void *to, const void *const *rows, uint32_t n,
-                     size_t count)
-{
-    float *t = to;
-    for (size_t i = 0; i < count; i++) {
-        float x = ((const float *)rows[0])[i];
-        for (uint32_t r = 1; r < n; r++)
-            x += ((const float *)rows[r])[i];
-        t[i] = x;
-    }
-}
-static void div_f32(void *to, uint32_t by, size_t count)
-{
-    float *t = to;
-    for (size_t i = 0; i < count; i++)
-        t[i] /= (float)by;
-}
-const struct reduction *values_reduction(enum ballot_type type,
+static const enum reduce_type types[BALLOT_TYPES] = {
+    [BALLOT_FLOAT32] = REDUCE_FLOAT32,   [BALLOT_FLOAT16] = REDUCE_FLOAT16,
+    [BALLOT_BFLOAT16] = REDUCE_BFLOAT16, [BALLOT_FLOAT64] = REDUCE_FLOAT64,
+    [BALLOT_SIGNS] = REDUCE_UINT64,      [BALLOT_INT8] = REDUCE_INT8,
+    [BALLOT_UINT8] = REDUCE_UINT8,       [BALLOT_INT16] = REDUCE_INT16,
+    [BALLOT_UINT16] = REDUCE_UINT16,     [BALLOT_INT32] = REDUCE_INT32,
+    [BALLOT_UINT32] = REDUCE_UINT32,     [BALLOT_INT64] = REDUCE_INT64,
+    [BALLOT_UINT64] = REDUCE_UINT64,
+};
+
+static const enum reduce_op ops[BALLOT_OPS] = {
+    [BALLOT_MAJORITY] = REDUCE_OPS, [BALLOT_SUM] = REDUCE_SUM,
+    [BALLOT_AVG] = REDUCE_SUM,      [BALLOT_PROD] = REDUCE_PROD,
+    [BALLOT_MIN] = REDUCE_MIN,      [BALLOT_MAX] = REDUCE_MAX,
+    [BALLOT_BIT_AND] = REDUCE_AND,  [BALLOT_BIT_OR] = REDUCE_OR,
+    [BALLOT_BIT_XOR] = REDUCE_XOR,
+};
+
+const struct reduction *values_reduction(const struct kernels *kernels,
+                                         enum ballot_type type,
                                          enum ballot_op op)
 {
-    static const struct reduction sum = {4, fold_f32, NULL, div_f32};
-    return type == BALLOT_FLOAT32 && (op == BALLOT_SUM || op == BALLOT_AVG)
-               ? &sum
-               : NULL;
+    const struct reduction *reduction;
+
+    if ((unsigned)op >= BALLOT_OPS || ops[op] == REDUCE_OPS ||
+        (type == BALLOT_SIGNS && ops[op] < REDUCE_AND))
+        return NULL;
+    reduction = &(*kernels->reductions)[types[type]][ops[op]];
+    return reduction->fold == NULL ? NULL : reduction;
 }

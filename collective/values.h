@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../aggregate/reduce.h"
+#include "../aggregate/kernels.h"
 #include "../include/ballot.h"
 
 /* Bytes of an element; packed signs come in words. */
@@ -14,7 +14,8 @@ uint32_t values_unit(enum ballot_type type);
 /* Bytes of count elements. */
 size_t values_bytes(enum ballot_type type, size_t count);
 /* NULL: there is no such op of this type. An average folds as a sum. */
-const struct reduction *values_reduction(enum ballot_type type,
+const struct reduction *values_reduction(const struct kernels *kernels,
+                                         enum ballot_type type,
                                          enum ballot_op op);
 
 #endif

@@ -94,8 +94,9 @@ BALLOT_API int ballot_group_end(void);
 
 /*
  * Makes an op of `comm` that sums values, each rank's multiplied by its own
- * *scalar of `type` (a float type) first; for reductions of that type until
+ * *scalar of `type` first; for reductions of that type until
  * ballot_op_destroy(). Local; ranks must make their ops in the same order.
+ *   -EINVAL  values of this type are not summed
  *   -ENOSPC  there are 64
  */
 BALLOT_API int ballot_op_create_premul_sum(enum ballot_op *op,

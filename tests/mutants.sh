@@ -24,7 +24,8 @@ flags="-std=c11 -D_GNU_SOURCE -ffp-contract=off -O1 -g -w -I. -Iinclude
 mutable="aggregate/caster.c aggregate/tally.c aggregate/decide.c
     collective/serve.c collective/ahead.c collective/majority.c
     collective/packing.c collective/inquest.c"
-sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
+sources="aggregate/kernels.c aggregate/portable.c aggregate/reduce_portable.c
+    aggregate/ties.c
     aggregate/feedback.c collective/evidence.c
     aspis/agreement.c aspis/assignment.c aspis/cover.c aspis/designs.c
     aspis/field.c aspis/resolve.c aspis/verdict.c aspis/verifier.c
@@ -34,7 +35,7 @@ sources="aggregate/kernels.c aggregate/portable.c aggregate/ties.c
     transport/sim.c transport/sim_network.c"
 redundant="$(cd "$root" && ls aspis/*.c)
     collective/inquest.c collective/evidence.c aggregate/kernels.c
-    aggregate/portable.c aggregate/feedback.c"
+    aggregate/portable.c aggregate/reduce_portable.c aggregate/feedback.c"
 export root work cc flags seeds more limit_s
 
 # The kernels of one instruction set are enough; the others stand in as absent.

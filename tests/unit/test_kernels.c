@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_kernels.c - the choice of kernels, random ties, sums of floats.
+ * test_kernels.c - the choice of kernels, and random ties.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -152,72 +152,6 @@ static void test_random_ties_differ_by_seed_and_round(void **state)
         }
 }
 
-enum { FLOATS_MAX = 300 };
-
-static void fill_floats(float *values, size_t count, uint64_t *seed)
-{
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)(int32_t)random_next(seed) / 65536.0f;
-}
-
-/* Compares a sum at every length, on guard pages. */
-static void check_add(bool onto_a, bool onto_b)
-{
-    struct guarded g = guarded_open(3, FLOATS_MAX * sizeof(float));
-    uint64_t seed = 2;
-
-    for (size_t count = 0; count <= FLOATS_MAX; count++) {
-        const size_t bytes = count * sizeof(float);
-        float *a = guarded_at(&g, 0, bytes, true);
-        float *b = guarded_at(&g, 1, bytes, true);
-        float *apart = guarded_at(&g, 2, bytes, true);
-        float *sum = onto_a ? a : onto_b ? b : apart;
-        float expected[FLOATS_MAX];
-
-        fill_floats(a, count, &seed);
-        fill_floats(b, count, &seed);
-        for (size_t i = 0; i < count; i++) {
-            volatile float one = a[i] + b[i];
-
-            expected[i] = one;
-        }
-        reduce_add_float32(sum, a, b, count);
-        if (count != 0)
-            assert_memory_equal(sum, expected, bytes);
-    }
-    guarded_close(&g);
-}
-
-static void test_add_apart_and_in_place(void **state)
-{
-    (void)state;
-    check_add(false, false);
-    check_add(true, false);
-    check_add(false, true);
-}
-
-static void test_scale(void **state)
-{
-    struct guarded g = guarded_open(1, FLOATS_MAX * sizeof(float));
-    uint64_t seed = 3;
-
-    (void)state;
-    for (size_t count = 1; count <= FLOATS_MAX; count++) {
-        float *values = guarded_at(&g, 0, count * sizeof(float), true);
-        float expected[FLOATS_MAX];
-
-        fill_floats(values, count, &seed);
-        for (size_t i = 0; i < count; i++) {
-            volatile float one = values[i] * 0.3f;
-
-            expected[i] = one;
-        }
-        reduce_scale_float32(values, 0.3f, count);
-        assert_memory_equal(values, expected, count * sizeof(float));
-    }
-    guarded_close(&g);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,8 +163,6 @@ int main(void)
         cmocka_unit_test(test_random_ties_touch_only_ties),
         cmocka_unit_test(test_random_ties_know_their_coordinate),
         cmocka_unit_test(test_random_ties_differ_by_seed_and_round),
-        cmocka_unit_test(test_add_apart_and_in_place),
-        cmocka_unit_test(test_scale),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

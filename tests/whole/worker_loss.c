@@ -307,7 +307,8 @@ static void refuse_calls(struct ballot_comm *comm)
     REFUSED(ballot_all_reduce(x, x, 4, (enum ballot_type) - 1, 0, comm, NULL));
     REFUSED(
         ballot_all_reduce(x, x, 4, 0, (enum ballot_op)BALLOT_OPS, comm, NULL));
-    REFUSED(ballot_all_reduce(x, x, 4, BALLOT_FLOAT16, BALLOT_SUM, comm, NULL));
+    REFUSED(
+        ballot_all_reduce(x, x, 4, BALLOT_FLOAT16, BALLOT_BIT_OR, comm, NULL));
     REFUSED(ballot_all_reduce(x, x, 4, BALLOT_SIGNS, BALLOT_AVG, comm, NULL));
     REFUSED(ballot_all_reduce(NULL, x, 4, 0, BALLOT_MAJORITY, comm, NULL));
     REFUSED(ballot_all_reduce(x, NULL, 4, 0, BALLOT_SUM, comm, NULL));
