@@ -14,7 +14,7 @@ Installs with apt what is missing, then builds and tests in build/:
   --install-only  only install what build and tests need
   --full          without limit of time: also clang 14, its format check, a
                   minute of libFuzzer, the portable kernels alone, 10,000
-                  simulation seeds, mutants"
+                  simulation seeds, every attack on redundant rounds, mutants"
 
 full=false
 install_only=false
@@ -119,6 +119,10 @@ if "$full"; then
         -artifact_prefix=build/fuzz/
     BALLOT_KERNELS=portable test_in portable release \
         -L '^(unit|contract|whole)$'
+    for transport in shm tcp; do
+        stage "aspis_$transport" python3 -B tests/whole/test_aspis.py \
+            build/release "$transport" every
+    done
     stage seeds build/release/tests/test_sim --seeds 10000 --rounds 100
     stage mutants bash tests/mutants.sh
 fi
