@@ -166,14 +166,14 @@ static void make_call(struct cluster *cluster, struct member *m,
 
     plan_call(&cluster->plan, m->rank, m->round, &open->call);
     bytes = oracle_vector_bytes(&open->call);
-    if (open->call.kind == CALL_TASKS)
+    if (open->call.kind == KIND_TASKS)
         make_tasks(cluster, m, open, bytes);
     else
         open->send = malloc(bytes);
     open->recv = malloc(bytes + RECV_GUARD_BYTES);
     open->momentum = malloc(bytes);
     assert(open->send != NULL && open->recv != NULL && open->momentum != NULL);
-    if (open->call.kind != CALL_TASKS)
+    if (open->call.kind != KIND_TASKS)
         plan_values(&cluster->plan, m->rank, m->round, &open->call, open->send);
     oracle_fill(open);
 }
@@ -182,12 +182,12 @@ static int begin(struct member *m, struct open_call *open)
 {
     /* From a state of zeros both steps vote on the gradient's signs. */
     static const enum majority_kind kinds[][2] = {
-        [CALL_REDUCE] = {MAJORITY_REDUCE, MAJORITY_REDUCE},
-        [CALL_FUSED] = {MAJORITY_SIGNUM, MAJORITY_FEEDBACK},
-        [CALL_ENTRY] = {MAJORITY_ENTRY, MAJORITY_ENTRY},
-        [CALL_TASKS] = {MAJORITY_TASKS, MAJORITY_TASKS},
-        [CALL_REPORT] = {MAJORITY_QUESTION, MAJORITY_QUESTION},
-        [CALL_RELEASE] = {MAJORITY_QUESTION, MAJORITY_QUESTION},
+        [KIND_REDUCE] = {MAJORITY_REDUCE, MAJORITY_REDUCE},
+        [KIND_FUSED] = {MAJORITY_SIGNUM, MAJORITY_FEEDBACK},
+        [KIND_ENTRY] = {MAJORITY_ENTRY, MAJORITY_ENTRY},
+        [KIND_TASKS] = {MAJORITY_TASKS, MAJORITY_TASKS},
+        [KIND_REPORT] = {MAJORITY_QUESTION, MAJORITY_QUESTION},
+        [KIND_RELEASE] = {MAJORITY_QUESTION, MAJORITY_QUESTION},
     };
     const struct planned_call *call = &open->call;
     const struct majority_call majority = {
@@ -204,7 +204,7 @@ static int begin(struct member *m, struct open_call *open)
             },
         .send = open->send,
         .tasks = open->tasks,
-        .recv = call->kind == CALL_RELEASE ? NULL : open->recv,
+        .recv = call->kind == KIND_RELEASE ? NULL : open->recv,
         .state = open->momentum,
         .rate = 0.5f,
         .decay = 0.25f,

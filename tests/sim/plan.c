@@ -276,19 +276,19 @@ static void turn_redundant(const struct plan *plan, uint64_t round,
     if (kind == 0)
         return;
     *call = (struct planned_call){
-        .kind = kind < 5    ? CALL_TASKS
-                : kind == 5 ? CALL_REPORT
-                            : CALL_RELEASE,
+        .kind = kind < 5    ? KIND_TASKS
+                : kind == 5 ? KIND_REPORT
+                            : KIND_RELEASE,
         .chunk_coordinates = plan->coordinates_max,
         .type = TYPE_SIGNS,
         .count = 1,
         .rows = ROWS_NONE,
     };
-    if (call->kind == CALL_REPORT)
+    if (call->kind == KIND_REPORT)
         call->count = 8 * evidence_bytes(PLAN_LISTED);
-    if (call->kind == CALL_RELEASE)
+    if (call->kind == KIND_RELEASE)
         call->detail = between(&draws, 0, plan->ranks - 1);
-    if (call->kind != CALL_TASKS)
+    if (call->kind != KIND_TASKS)
         return;
     call->count = between(&draws, 1, 2 * plan->coordinates_max);
     call->type = (uint8_t)below(&draws, TYPES);
@@ -311,12 +311,12 @@ void plan_agreed_call(const struct plan *plan, uint64_t round,
     call->count = between(&draws, 1, most);
     if (once_in(&draws, 4))
         call->count = (call->count + 511) / 512 * 512;
-    call->kind = kind == 0 ? CALL_ENTRY : kind == 1 ? CALL_FUSED : CALL_REDUCE;
+    call->kind = kind == 0 ? KIND_ENTRY : kind == 1 ? KIND_FUSED : KIND_REDUCE;
     call->type = (uint8_t)below(&draws, TYPES);
-    if (call->kind == CALL_FUSED)
+    if (call->kind == KIND_FUSED)
         call->type = TYPE_FLOAT32;
     call->detail = call->chunk_coordinates;
-    if (call->kind == CALL_ENTRY) {
+    if (call->kind == KIND_ENTRY) {
         call->chunk_coordinates = 0;
         call->detail = between(&draws, 0, 3);
     }
@@ -330,7 +330,7 @@ void plan_call(const struct plan *plan, uint32_t rank, uint64_t round,
     uint64_t chance = plan_hash(plan->seed, round, 4, rank);
 
     plan_agreed_call(plan, round, call);
-    if (plan->abstentions && call->kind == CALL_REDUCE)
+    if (plan->abstentions && call->kind == KIND_REDUCE)
         call->abstain =
             chance % 5 == 0 || plan_hash(plan->seed, round, 5, 0) % 16 == 0;
     if (plan->roles[rank] != ROLE_DIFFERS || plan->fault_round[rank] != round)

@@ -82,13 +82,13 @@ static inline bool plan_serves(const struct plan *plan, uint32_t member)
 }
 
 enum call_kind {
-    CALL_REDUCE = 1,
-    CALL_FUSED,
-    CALL_ENTRY,
+    KIND_REDUCE = CALL_OPS,
+    KIND_FUSED,
+    KIND_ENTRY,
     /* Of a redundant life. */
-    CALL_TASKS = CALL_ASPIS_VOTE,
-    CALL_REPORT = CALL_ASPIS_REPORT,
-    CALL_RELEASE = CALL_ASPIS_RELEASE,
+    KIND_TASKS = CALL_ASPIS_VOTE,
+    KIND_REPORT = CALL_ASPIS_REPORT,
+    KIND_RELEASE = CALL_ASPIS_RELEASE,
 };
 
 struct planned_call {

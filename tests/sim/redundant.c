@@ -77,10 +77,10 @@ static void recount(struct oracle *o, const struct inquest_chunk *chunk,
     memset(signs, 0, ROW_WORDS_MAX * 8);
     memset(ties, 0, ROW_WORDS_MAX * 8);
     switch (chunk->call->op) {
-    case CALL_TASKS:
+    case KIND_TASKS:
         jury_count(o->jury, o->run, chunk->call->detail, &again);
         break;
-    case CALL_RELEASE:
+    case KIND_RELEASE:
         jury_asked(o->jury, o->run);
         jury_released(o->jury, o->run, chunk->call->detail);
         break;
@@ -119,7 +119,7 @@ static void judge(struct oracle *o, const struct inquest_chunk *chunk,
 
     if (!voters_judge(voters, o, chunk->call->coordinates, &counted))
         return;
-    if (counted.call.kind == CALL_TASKS)
+    if (counted.call.kind == KIND_TASKS)
         check_replicas(o, voters, &counted);
     recount(o, chunk, signs, ties);
     if (memcmp(chunk->result, signs, words * 8) != 0 ||
@@ -139,7 +139,7 @@ static void judge(struct oracle *o, const struct inquest_chunk *chunk,
         truth->signs[first + w] = signs[w] | drawn;
         truth->zeros[first + w] = plan->rules.ties == TIES_ZERO ? ties[w] : 0;
     }
-    if (counted.call.kind == CALL_REPORT)
+    if (counted.call.kind == KIND_REPORT)
         check_report(o, &counted);
 }
 

@@ -32,7 +32,7 @@ void oracle_fill(const struct open_call *call)
     size_t bytes = oracle_vector_bytes(&call->call);
 
     memset(call->recv, guard_byte, bytes + RECV_GUARD_BYTES);
-    if (call->call.kind != CALL_FUSED)
+    if (call->call.kind != KIND_FUSED)
         return;
     memset(call->momentum, 0, bytes);
     for (uint64_t i = 0; i < call->call.count; i++)
@@ -46,14 +46,14 @@ static bool is_untouched(const struct open_call *call)
     const uint8_t *recv = call->recv;
     size_t bytes = oracle_vector_bytes(&call->call), at = 0;
 
-    if (call->call.kind == CALL_FUSED) {
+    if (call->call.kind == KIND_FUSED) {
         for (uint64_t i = 0; i < call->call.count; i++)
             if (((const float *)call->recv)[i] != parameter(i))
                 return false;
         at = bytes;
-    } else if (call->call.kind == CALL_REDUCE ||
-               call->call.kind == CALL_TASKS ||
-               call->call.kind == CALL_REPORT) {
+    } else if (call->call.kind == KIND_REDUCE ||
+               call->call.kind == KIND_TASKS ||
+               call->call.kind == KIND_REPORT) {
         at = bytes; /* whole chunks may have come before the failure */
     }
     for (; at < bytes + RECV_GUARD_BYTES; at++)
@@ -69,7 +69,7 @@ static bool value_is(const struct open_call *call, uint64_t i, bool minus,
     const uint16_t *halves = call->recv;
     uint16_t half = call->call.type == TYPE_FLOAT16 ? 0x3c00 : 0x3f80;
 
-    if (call->call.kind == CALL_FUSED) {
+    if (call->call.kind == KIND_FUSED) {
         float x = parameter(i);
 
         return ((const float *)call->recv)[i] == x - rate * (sign + decay * x);
@@ -255,13 +255,13 @@ static void check_ok(struct oracle *o, uint32_t rank,
                  "rank %u, round %" PRIu64 ": OK, but the others "
                  "called something else",
                  rank, call->round);
-    else if (call->call.kind == CALL_ENTRY)
+    else if (call->call.kind == KIND_ENTRY)
         check_entry(o, rank, call, end);
     else
         check_masks(o, rank, call, end);
-    if (call->call.kind == CALL_RELEASE && !is_untouched(call))
+    if (call->call.kind == KIND_RELEASE && !is_untouched(call))
         run_fail(o->run, "rank %u: a release gives something", rank);
-    else if (call->call.kind != CALL_ENTRY && call->call.kind != CALL_RELEASE &&
+    else if (call->call.kind != KIND_ENTRY && call->call.kind != KIND_RELEASE &&
              !o->run->failed)
         check_values(o, rank, call);
 }
