@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* init.c - the calls that join a process to a communicator. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../transport/bootstrap.h"
 #include "comm.h"
+#include "invitation.h"
 #include "meeting.h"
 
 enum { COUNT_MS = 60000 }; /* for a launcher to say how many ranks there are */
@@ -141,4 +143,95 @@ int ballot_comm_init_env(struct ballot_comm **comm,
         return rc;
     rc = init_launched(comm, &launcher, config, why);
     return rc < 0 ? fail(rc, "init", why) : 0;
+}
+
+/* ---- By an allgather of the caller's ---- */
+
+/* What all said: -EPROTO where somebody cannot go on, or means another job. */
+static int check_invitations(const struct invitation *table, int ranks,
+                             int rank, char *why)
+{
+    for (int r = 0; r < ranks; r++) {
+        if (table[r].status != 0)
+            snprintf(why, ERROR_BYTES, "rank %d cannot take part: %.*s", r,
+                     INVITATION_WHY_BYTES - 1, table[r].why);
+        else if (table[r].ranks != ranks)
+            snprintf(why, ERROR_BYTES,
+                     "rank %d says that there are %d ranks, and rank %d that "
+                     "there are %d; or the allgather mixes up who said what",
+                     r, table[r].ranks, rank, ranks);
+        else
+            continue;
+        return -EPROTO;
+    }
+    return 0;
+}
+
+/* Says whether we can go on, and hears whether all can; `ours` has rank 0's id
+ * then. rc is the error that stops us, or 0. */
+static int gather_invitations(struct invitation *ours, int ranks, int rank,
+                              int (*allgather)(const void *, void *, size_t,
+                                               void *),
+                              void *context, int rc, char *why)
+{
+    struct invitation *table = calloc((size_t)ranks, sizeof(*table));
+    int gathered;
+
+    if (table == NULL)
+        return -ENOMEM;
+    ours->status = rc;
+    ours->ranks = ranks;
+    snprintf(ours->why, INVITATION_WHY_BYTES, "%.*s", INVITATION_WHY_BYTES - 1,
+             why[0] != '\0' || rc == 0 ? why : strerror(-rc));
+    gathered = allgather(ours, table, sizeof(*ours), context);
+    if (gathered != 0 && rc == 0) {
+        rc = gathered < 0 ? gathered : -EPROTO;
+        snprintf(why, ERROR_BYTES, "the caller's allgather returned %d",
+                 gathered);
+    }
+    if (rc == 0)
+        rc = check_invitations(table, ranks, rank, why);
+    if (rc == 0)
+        ours->id = table[0].id;
+    explicit_bzero(table, (size_t)ranks * sizeof(*table));
+    free(table);
+    return rc;
+}
+
+int ballot_comm_init_allgather(struct ballot_comm **comm, int ranks, int rank,
+                               int (*allgather)(const void *send, void *recv,
+                                                size_t bytes, void *context),
+                               void *context,
+                               const struct ballot_config *config)
+{
+    struct invitation ours = {.status = 0};
+    struct ballot_unique_id listening = {{0}};
+    char why[ERROR_BYTES] = "";
+    struct ballot_comm *made = NULL;
+    struct place place;
+    uint64_t strangers;
+    int rc;
+
+    if (comm == NULL || allgather == NULL)
+        return -EINVAL;
+    rc = check_size(ranks, rank);
+    if (rc < 0)
+        return rc;
+    rc = create(&made, ranks, rank, config, why);
+    if (rc == 0 && rank == 0)
+        rc = roots_listen(&listening, false, why);
+    ours.id = listening;
+    rc = gather_invitations(&ours, ranks, rank, allgather, context, rc, why);
+    if (rc == 0)
+        rc = roots_read_id(&ours.id, &place, why);
+    if (rc == 0)
+        rc = init(comm, made, &place, why);
+    else if (made != NULL)
+        comm_destroy(made);
+    strangers = roots_leave(&listening);
+    explicit_bzero(&ours, sizeof(ours));
+    if (rc < 0)
+        return fail(rc, "init", why);
+    (*comm)->strangers = strangers;
+    return 0;
 }

@@ -262,23 +262,7 @@ BALLOT_API int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
                                      int rank,
                                      const struct ballot_config *config);
 
-/*
- * The same for launched processes. BALLOT_RANK and BALLOT_RANKS say who this
- * one is and BALLOT_ROOT=host:port where rank 0 listens; or a launcher does:
- * torchrun, Open MPI, MPICH and others with PMI, Slurm's srun, PMIx (the README
- * shows how to use each). BALLOT_KEY_FILE names a file with the job's key;
- * without one, the key is carried by the launcher's PMIx or PMI, or else
- * auth=none with one warning. Through PMIx or PMI all ranks meet on the first
- * call of a process, whatever communicator it makes.
- *   -ENOENT  no launcher is visible, or where to meet is not known; the error
- *            says what to set
- *   -EINVAL  also where a launcher's variables are incomplete or contradict
- *            each other, or say that this is the only rank while another
- *            launcher says that there are more
- *   -EPROTO  also where the launcher's PMIx or PMI refuses
- */
-BALLOT_API int ballot_comm_init_env(struct ballot_comm **comm,
-                                    const struct ballot_config *config);
+#include "ballot_launch.h"
 
 BALLOT_API int ballot_comm_rank(const struct ballot_comm *comm);
 BALLOT_API int ballot_comm_size(const struct ballot_comm *comm);

@@ -46,10 +46,12 @@ int cycles(void);  /* init and finalize, and what they leave behind */
 int threads(void); /* the same, with all ranks in one process */
 int idle(void);
 int async(void);
-int requests(void); /* 16 of them, and the 17th */
-int several(void);  /* communicators in several threads */
-int by_id(void);    /* a unique id that travels in a file */
-int serve(void);    /* no rank: a server, and what its jobs leave behind */
+int requests(void);  /* 16 of them, and the 17th */
+int several(void);   /* communicators in several threads */
+int by_id(void);     /* a unique id that travels in a file */
+int launched(void);  /* by whomever: communicators, one after the other */
+int allgather(void); /* threads that gather through memory */
+int serve(void);     /* no rank: a server, and what its jobs leave behind */
 
 int values(void);  /* every type and option against another computation */
 int dissent(void); /* what this rank has counted of it */
