@@ -260,7 +260,7 @@ static int choose_way(struct launcher *l, int which, char *why)
         return 0;
     }
     if (l->ranks == 1) {
-        snprintf(l->root, sizeof(l->root), "127.0.0.1:0");
+        l->way = MEET_ALONE;
         return 0;
     }
     if (which == TORCHRUN)

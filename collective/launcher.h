@@ -16,6 +16,7 @@ enum meeting_way {
     MEET_BY_PMIX, /* through the launcher's PMIx; at `root`, where there is
                      one, if this host has no library for it */
     MEET_BY_PMI,  /* through PMI-1 on the descriptor PMI_FD */
+    MEET_ALONE,   /* there is nobody else */
 };
 
 struct launcher {

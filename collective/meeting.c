@@ -94,6 +94,17 @@ static int meet_by_id(struct meeting *m, const struct launcher *l,
     return rc;
 }
 
+/* A job of one has a key all the same: nobody else can join. */
+static int meet_alone(struct meeting *m, char *why)
+{
+    int rc = roots_listen(&m->id, true, why);
+
+    if (rc < 0)
+        return rc;
+    m->by_id = true;
+    return roots_read_id(&m->id, &m->place, why);
+}
+
 /* ---- At a place that all know ---- */
 
 /*
@@ -150,14 +161,17 @@ int meeting_open(struct meeting *meeting, const struct launcher *launcher,
                  const char *servers, unsigned auth, uint64_t deadline_ns,
                  char *why)
 {
+    static const char *const carried[] = {
+        [MEET_BY_PMIX] = "an address that its PMIx carries",
+        [MEET_BY_PMI] = "an address that its PMI carries",
+        [MEET_ALONE] = "an address of this host",
+    };
     const char *where = servers != NULL ? servers : launcher->root;
     int rc;
 
     *meeting = (struct meeting){.by_id = false};
     if (servers == NULL && launcher->way != MEET_AT_ROOT)
-        where = launcher->way == MEET_BY_PMI ? "an address that its PMI carries"
-                                             : "an address that its PMIx "
-                                               "carries";
+        where = carried[launcher->way];
     report_debug(DEBUG_INFO, "rank %d of %d, started by %s; ranks meet at %s",
                  launcher->rank, launcher->ranks, launcher->name, where);
     if (servers != NULL)
@@ -165,6 +179,8 @@ int meeting_open(struct meeting *meeting, const struct launcher *launcher,
                                 why);
     if (launcher->way == MEET_AT_ROOT)
         return meet_at_root(meeting, launcher, auth, deadline_ns, why);
+    if (launcher->way == MEET_ALONE)
+        return meet_alone(meeting, why);
     rc = meet_by_id(meeting, launcher, deadline_ns, why);
     if (rc == -ENOSYS && launcher->root[0] != '\0') {
         report_debug(DEBUG_INFO, "rank %d: %s; ranks meet at %s",

@@ -65,7 +65,7 @@ static const struct {
     {TORCH "BALLOT_ROOT=h:5", 5, 6, MEET_AT_ROOT, "h:5"},
     {"RANK=0 WORLD_SIZE=2 MASTER_ADDR=fd00::7 MASTER_PORT=1", 0, 2,
      MEET_AT_ROOT, "[fd00::7]:"},
-    {"RANK=0 WORLD_SIZE=1", 0, 1, MEET_AT_ROOT, "127.0.0.1:0"},
+    {"RANK=0 WORLD_SIZE=1", 0, 1, MEET_ALONE, ""},
     {OMPI OMPI_LOCAL PMIX, 2, 4, MEET_BY_PMIX, "127.0.0.1:"},
     {OMPI "OMPI_COMM_WORLD_LOCAL_SIZE=2 " PMIX, 2, 4, MEET_BY_PMIX, ""},
     {OMPI PMIX STEP, 2, 4, MEET_BY_PMIX, ""},
@@ -75,13 +75,13 @@ static const struct {
      "127.0.0.1:"},
     {"OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 OMPI_UNIVERSE_SIZE=8 "
      "OMPI_COMM_WORLD_LOCAL_SIZE=1 " PMIX,
-     0, 1, MEET_AT_ROOT, "127.0.0.1:0"},
+     0, 1, MEET_ALONE, ""},
     /* A daemon that srun has started: one process is what mpirun was asked. */
-    {"OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 " STEP, 0, 1, MEET_AT_ROOT,
-     "127.0.0.1:0"},
+    {"OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 " STEP, 0, 1, MEET_ALONE,
+     ""},
     {HYDRA, 1, 3, MEET_BY_PMI, ""},
     {HYDRA STEP, 1, 3, MEET_BY_PMI, ""},
-    {"PMI_RANK=0 PMI_SIZE=1", 0, 1, MEET_AT_ROOT, "127.0.0.1:0"},
+    {"PMI_RANK=0 PMI_SIZE=1", 0, 1, MEET_ALONE, ""},
     {STEP "SLURM_STEP_NUM_NODES=1 SLURM_STEP_NODELIST=n1", 1, 2, MEET_AT_ROOT,
      "127.0.0.1:"},
     {STEP "SLURM_STEP_NUM_NODES=2 SLURM_STEP_NODELIST=n[07-08],m1", 1, 2,
@@ -93,8 +93,7 @@ static const struct {
     {STEP PMIX "SLURM_STEP_NUM_NODES=2 SLURM_STEP_NODELIST=a[", 1, 2,
      MEET_BY_PMIX, ""},
     /* `srun -n 1` in an allocation for more. */
-    {"SLURM_STEPID=3 SLURM_PROCID=0 SLURM_NTASKS=1", 0, 1, MEET_AT_ROOT,
-     "127.0.0.1:0"},
+    {"SLURM_STEPID=3 SLURM_PROCID=0 SLURM_NTASKS=1", 0, 1, MEET_ALONE, ""},
     /* A launcher that only PMIx knows; it also knows how many. */
     {PMIX, 2, 0, MEET_BY_PMIX, ""},
     {PMIX "SLURM_NTASKS=4", 2, 0, MEET_BY_PMIX, ""},
