@@ -11,6 +11,10 @@ packages_test=(libcmocka-dev libcliquer-dev python3 python3-numpy iproute2
 # A virtual machine with an RDMA device, and programs that speak to one.
 packages_rdma=(qemu-system-x86 busybox-static cpio kmod iproute2
                ibverbs-providers ibverbs-utils rdmacm-utils perftest)
+# Launchers, which whole.launchers starts; torchrun is 143 MB and 170 packages.
+packages_launchers=(openmpi-bin libpmix-dev mpich slurmctld slurmd slurm-client
+                    munge)
+packages_torch=(python3-torch)
 packages_plot=(gnuplot-nox)
 packages_bench=(g++ libbenchmark-dev)
 packages_full=(clang-14 libclang-rt-14-dev clang-format-14)

@@ -30,8 +30,9 @@ done
 # shellcheck source=tests/packages.sh
 . tests/packages.sh
 packages=("${packages_build[@]}" "${packages_test[@]}" "${packages_rdma[@]}"
-          "${packages_plot[@]}" "${packages_bench[@]}")
-"$full" && packages+=("${packages_full[@]}")
+          "${packages_launchers[@]}" "${packages_plot[@]}"
+          "${packages_bench[@]}")
+"$full" && packages+=("${packages_full[@]}" "${packages_torch[@]}")
 packages_install "${packages[@]}"
 "$install_only" && exit 0
 
@@ -106,7 +107,7 @@ setarch -R true 2> /dev/null && plain=(setarch -R)
 # are only slow there.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
     -L '^(unit|contract|whole)$' \
-    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|trial|verdict.*|verifier(_rules|_copies)?|vote|vote_sweep)$|^whole[.](aspis_(shm|tcp|tables)|examples|training|values|life|ballot_run|bench_kernels)'
+    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|trial|verdict.*|verifier(_rules|_copies)?|vote|vote_sweep)$|^whole[.](aspis_(shm|tcp|tables)|examples|training|values|launchers|life|ballot_run|bench_kernels)'
 
 if "$full"; then
     build clang
