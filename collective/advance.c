@@ -59,7 +59,7 @@ static void dispatch(struct ballot_comm *comm, uint64_t now_ns,
     }
 }
 
-static bool take_events(struct ballot_comm *comm, uint64_t now_ns)
+bool advance_take_events(struct ballot_comm *comm, uint64_t now_ns)
 {
     struct event events[EVENTS_MAX];
     bool moved = false;
@@ -82,7 +82,7 @@ static bool take_events(struct ballot_comm *comm, uint64_t now_ns)
  * With a quorum votes may be a rank's alone and have no number, as sends and
  * receives never have one.
  */
-static void number(struct ballot_comm *comm, struct ballot_request *r)
+void advance_number(struct ballot_comm *comm, struct ballot_request *r)
 {
     const struct caster_round *vote = &r->call.round;
     struct call call = {
@@ -120,7 +120,7 @@ static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
         if (rc < 0)
             queue_finish(r, rc);
         else
-            number(comm, r);
+            advance_number(comm, r);
     }
 }
 
@@ -388,7 +388,7 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
                      comm->majority == NULL ? "server" : "rank");
         advance_fail(comm, -ECANCELED);
     }
-    moved = take_events(comm, now_ns);
+    moved = advance_take_events(comm, now_ns);
     if (comm->majority == NULL && moved)
         server_watch(comm, now_ns);
     if (atomic_load(&comm->queued) > 0) {

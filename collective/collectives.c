@@ -44,12 +44,18 @@ static int check(struct ballot_comm *comm, const struct asked *a)
     return 0;
 }
 
-/* What all have in common, as a request that is still to be completed. */
+/* What all have in common, as a request that is still to be completed; at once,
+ * where nobody else is in the way. NULL: too many are under way. */
 static struct ballot_request *prepare(struct ballot_comm *comm,
-                                      const struct asked *a, uint32_t op)
+                                      const struct asked *a, uint32_t op,
+                                      struct ballot_request **out)
 {
-    struct ballot_request *r = request_take(comm);
+    struct ballot_request *r = NULL;
 
+    if (out == NULL && !group_open())
+        r = express_take(comm);
+    if (r == NULL)
+        r = request_take(comm);
     if (r == NULL)
         return NULL;
     r->kind = REQUEST_FLOW;
@@ -81,6 +87,11 @@ static struct ballot_request *prepare(struct ballot_comm *comm,
     return r;
 }
 
+static int submit(struct ballot_request *r, struct ballot_request **out)
+{
+    return express_has(r) ? express_run(r) : request_submit(r, out);
+}
+
 static int carry(struct ballot_comm *comm, const struct asked *a,
                  struct ballot_request **request)
 {
@@ -88,8 +99,8 @@ static int carry(struct ballot_comm *comm, const struct asked *a,
 
     if (check(comm, a) < 0)
         return -EINVAL;
-    r = prepare(comm, a, 0);
-    return r == NULL ? -EAGAIN : request_submit(r, request);
+    r = prepare(comm, a, 0, request);
+    return r == NULL ? -EAGAIN : submit(r, request);
 }
 
 /* ---- Reductions ---- */
@@ -124,7 +135,7 @@ static int fold(struct ballot_comm *comm, const struct asked *a,
 
     if (check(comm, a) < 0 || find_op(comm, a, op, &reduction, &made) < 0)
         return -EINVAL;
-    r = prepare(comm, a, op);
+    r = prepare(comm, a, op, request);
     if (r == NULL)
         return -EAGAIN;
     r->flow.reduction = reduction;
@@ -133,7 +144,7 @@ static int fold(struct ballot_comm *comm, const struct asked *a,
         r->flow.factor = &r->factor;
     }
     r->flow.average = op == BALLOT_AVG;
-    return request_submit(r, request);
+    return submit(r, request);
 }
 
 int ballot_all_reduce(const void *send, void *recv, size_t count,
@@ -320,13 +331,13 @@ int ballot_barrier(struct ballot_comm *comm, struct ballot_request **request)
 
     if (comm == NULL)
         return -EINVAL;
-    r = prepare(comm, &asked, 0);
+    r = prepare(comm, &asked, 0, request);
     if (r == NULL)
         return -EAGAIN;
     /* With a quorum it is one of votes, which goes on without the dead. */
     if (comm->settings.quorum != 0)
         r->kind = REQUEST_ENTRY;
-    return request_submit(r, request);
+    return submit(r, request);
 }
 
 /* ---- Ops that are made ---- */

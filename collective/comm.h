@@ -155,6 +155,8 @@ struct ballot_comm {
 
     struct made_op ops[OPS_MADE_MAX];
 
+    struct ballot_request express; /* express.c's */
+    atomic_bool express_taken;
     struct ballot_request requests[REQUESTS_MAX];
     pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
     uint64_t submitted;
@@ -283,10 +285,20 @@ void request_give(struct ballot_request *request);
 /* Queues it now. */
 void request_queue(struct ballot_request *request);
 
+/* ---- express.c: small calls that need nothing but an answer ---- */
+
+/* With the engine's lock, a request that express_run() begins; NULL: not now.
+ */
+struct ballot_request *express_take(struct ballot_comm *comm);
+bool express_has(const struct ballot_request *request);
+/* Begins and awaits it; gives the lock back. */
+int express_run(struct ballot_request *request);
+
 /* ---- group.c: calls of this thread that begin together ---- */
 
 /* Whether there is a group; then the request is its. */
 bool group_takes(struct ballot_request *request, bool awaited);
+bool group_open(void);
 
 /* -EINVAL with the error set: `name` cannot be called so. */
 int request_check(struct ballot_comm *comm, const char *name, const void *send,
@@ -322,6 +334,10 @@ void advance_fail(struct ballot_comm *comm, int error);
 /* Whether some operation is under way or queued. */
 bool advance_busy(const struct ballot_comm *comm);
 
+/* Hands what has arrived to whom it concerns; false: nothing had. */
+bool advance_take_events(struct ballot_comm *comm, uint64_t now_ns);
+/* Numbers a call that begins now. */
+void advance_number(struct ballot_comm *comm, struct ballot_request *r);
 /* When all are asked who is there, for a deadline that passes at `at_ns`. */
 uint64_t advance_early(const struct ballot_comm *comm, uint64_t at_ns);
 
@@ -379,6 +395,11 @@ int engine_attach(struct ballot_comm *comm);
 void engine_detach(struct ballot_comm *comm);
 void engine_lock(void); /* gives way to nobody: the driver gives way to us */
 void engine_unlock(void);
+/* The lock and the driver's role, if both are free and nobody sleeps. */
+bool engine_try_role(void);
+void engine_give_role(void);
+/* Whether this host has a core for each of its ranks. */
+bool engine_crowded(void);
 /* The engine thread looks at the communicator soon. */
 void engine_kick(void);
 /* Drives until *done, or until `deadline_ns` (then -ETIMEDOUT). */

@@ -432,6 +432,27 @@ static void give_role(void)
         pthread_cond_signal(&engine.freed);
 }
 
+bool engine_try_role(void)
+{
+    if (pthread_mutex_trylock(&engine.lock) != 0)
+        return false;
+    if (!engine.driven && engine.asleep == 0 && engine.sleepers == 0)
+        return true;
+    pthread_mutex_unlock(&engine.lock);
+    return false;
+}
+
+void engine_give_role(void)
+{
+    give_role();
+    pthread_mutex_unlock(&engine.lock);
+}
+
+bool engine_crowded(void)
+{
+    return engine.patience.crowded;
+}
+
 int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
 {
     int rc = 0;

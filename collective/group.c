@@ -26,6 +26,11 @@ static _Thread_local struct {
     int error; /* the first, of what could not even be noted */
 } group;
 
+bool group_open(void)
+{
+    return group.depth > 0;
+}
+
 static int add(struct ballot_request *request, bool awaited)
 {
     if (group.count == group.room) {

@@ -45,6 +45,8 @@ void request_give(struct ballot_request *request)
     pthread_mutex_lock(&comm->queue_lock);
     request->state = REQUEST_FREE;
     pthread_mutex_unlock(&comm->queue_lock);
+    if (express_has(request))
+        atomic_store(&comm->express_taken, false);
 }
 
 int ballot_wait(struct ballot_request **request)
