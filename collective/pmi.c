@@ -75,7 +75,7 @@ static int send_line(const struct manager *m, const char *line)
             if (rc < 0)
                 return rc;
         } else if (errno != EINTR) {
-            return -errno;
+            return errno == EPIPE ? -ECONNRESET : -errno;
         }
     }
     return 0;
