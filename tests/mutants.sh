@@ -69,8 +69,8 @@ base()
         "$work/base/tests/verbs/"
     mkdir -p "$work/aspis" "$work/base/tests/aspis"
     cp "$root"/tests/unit/{verifier_*,guarded}.[ch] \
-        "$root"/tests/unit/test_{verifier{,_rules,_races,_copies},inquest,evidence}.c \
-        "$work/base/tests/aspis/"
+        "$root"/tests/unit/test_verifier{,_rules,_races,_copies}.c \
+        "$root"/tests/unit/test_{inquest,evidence}.c "$work/base/tests/aspis/"
     cd "$work/base" || return 1
     for source in $redundant tests/aspis/*.c absent.c; do
         echo "$source" aspis
@@ -109,8 +109,8 @@ judge_base()
         try "$test"
     done
     rm test_*.o
-    $cc $flags -Wl,--wrap=inquest_count ./*.o -lpthread -lnuma -o simulate ||
-        return 1
+    $cc $flags -Wl,--wrap=inquest_count ./*.o -lpthread -lnuma -lm \
+        -o simulate || return 1
     simulate 1 "$seeds"
     [ $? -ne 124 ] || sim='does not end'
     # The rarest defects are worth a longer look.
@@ -125,7 +125,8 @@ judge_verbs()
 
     wraps=$(sed -n 's/^WRAP([^,]*, \([a-z_0-9]*\),.*/-Wl,--wrap=\1/p' \
         "$work/base/tests/verbs/fake_wraps.h")
-    judge_units "$1" $wraps -libverbs -lrdmacm -lsodium -luring -lnuma -lpthread
+    judge_units "$1" $wraps -libverbs -lrdmacm -lsodium -luring -lnuma \
+        -lpthread -lm
 }
 
 # And for redundant rounds.
