@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nccl_members.c - communicators that are made of others.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nccl_inside.h"
+
+/* ---- Growing: all join a new one, whose id goes round in the old one ---- */
+
+struct offer {
+    uint8_t made; /* this rank has the id */
+    struct ballot_unique_id id;
+};
+
+/* Finds the one id that a rank of the parent has made. */
+static ncclResult_t share(struct ncclComm *comm, struct offer *mine)
+{
+    static const char name[] = "ncclCommGrow";
+    struct ballot_comm *parent = comm->parent->ballot;
+    const size_t ranks = (size_t)comm->parent->ranks;
+    struct offer *all = calloc(ranks, sizeof(*all));
+    ncclResult_t result;
+    uint32_t found = 0;
+
+    if (all == NULL)
+        return nccl_fail(comm, ncclSystemError, "%s: no memory", name);
+    result = nccl_from(
+        comm, parent, name,
+        ballot_all_gather(mine, all, sizeof(*all), BALLOT_UINT8, parent, NULL));
+    for (size_t r = 0; result == ncclSuccess && r < ranks; r++) {
+        if (all[r].made != 1)
+            continue;
+        *mine = all[r];
+        found++;
+    }
+    free(all);
+    if (result != ncclSuccess)
+        return nccl_ended(comm->parent, result);
+    if (found == 1)
+        return ncclSuccess;
+    return nccl_fail(comm, ncclInvalidArgument,
+                     "%s: %u ranks gave an id of ncclCommGetUniqueId(); one "
+                     "does, and the new ranks",
+                     name, found);
+}
+
+static ncclResult_t grow(struct ncclComm *comm, void *context)
+{
+    struct offer *mine = context;
+    struct ballot_comm *ballot;
+    ncclResult_t result = ncclSuccess;
+    int rc;
+
+    if (comm->parent != NULL) /* else it is a rank that is new */
+        result = share(comm, mine);
+    if (result != ncclSuccess)
+        return result;
+    rc = ballot_comm_init_rank(&ballot, comm->ranks, &mine->id, comm->rank,
+                               NULL);
+    if (rc == 0)
+        nccl_adopt(comm, ballot);
+    return nccl_from(comm, NULL, "ncclCommGrow", rc);
+}
+
+ncclResult_t ncclCommGetUniqueId(ncclComm_t comm, ncclUniqueId *uniqueId)
+{
+    ncclResult_t result = nccl_enter(comm, "ncclCommGetUniqueId");
+
+    return result != ncclSuccess ? result
+                                 : nccl_leave(comm, pncclGetUniqueId(uniqueId));
+}
+NCCL_TWIN(ncclCommGetUniqueId);
+
+static ncclResult_t check_growth(const struct ncclComm *comm, int ranks,
+                                 const ncclUniqueId *id, int rank)
+{
+    static const char name[] = "ncclCommGrow";
+
+    if (comm == NULL && (id == NULL || rank < 0 || rank >= ranks))
+        return nccl_fail(NULL, ncclInvalidArgument,
+                         "%s: a new rank gives an id and its number, below %d",
+                         name, ranks);
+    if (comm != NULL && rank != -1)
+        return nccl_fail(NULL, ncclInvalidArgument,
+                         "%s: a rank of the communicator keeps its number, and "
+                         "gives -1 instead of %d",
+                         name, rank);
+    if (ranks > BALLOT_RANKS_MAX || (comm != NULL && ranks <= comm->ranks))
+        return nccl_fail(NULL, ncclInvalidArgument,
+                         "%s: %d ranks are no more than there are, or more "
+                         "than %d",
+                         name, ranks, BALLOT_RANKS_MAX);
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommGrow(ncclComm_t comm, int nRanks,
+                          const ncclUniqueId *uniqueId, int rank,
+                          ncclComm_t *newcomm, ncclConfig_t *config)
+{
+    static const char name[] = "ncclCommGrow";
+    ncclResult_t result = ncclSuccess;
+    struct ncclComm *made;
+    struct offer *mine;
+    bool blocking = nccl_blocking_default();
+
+    if (newcomm == NULL)
+        return nccl_fail(NULL, ncclInvalidArgument, "%s: newcomm is NULL",
+                         name);
+    if (comm != NULL)
+        result = nccl_enter(comm, name);
+    if (result != ncclSuccess)
+        return result;
+    if (comm != NULL)
+        blocking = comm->blocking;
+    result = check_growth(comm, nRanks, uniqueId, rank);
+    if (result == ncclSuccess)
+        result = nccl_configure(comm, name, config, blocking, &blocking);
+    if (result != ncclSuccess)
+        return comm != NULL ? nccl_leave(comm, result) : result;
+    mine = calloc(1, sizeof(*mine));
+    made =
+        mine == NULL
+            ? NULL
+            : nccl_comm_new(nRanks, comm != NULL ? comm->rank : rank, blocking);
+    if (made == NULL) {
+        free(mine);
+        result = nccl_fail(comm, ncclSystemError, "%s: no memory", name);
+        return comm != NULL ? nccl_leave(comm, result) : result;
+    }
+    made->parent = comm;
+    mine->made = uniqueId != NULL;
+    if (uniqueId != NULL)
+        memcpy(&mine->id, uniqueId, sizeof(mine->id));
+    return nccl_comm_begin(newcomm, made, grow, mine);
+}
+NCCL_TWIN(ncclCommGrow);
+
+/* ---- Revoking ---- */
+
+ncclResult_t ncclCommRevoke(ncclComm_t comm, int revokeFlags)
+{
+    static const char name[] = "ncclCommRevoke";
+    ncclResult_t result = nccl_known(comm, name);
+    bool live;
+
+    if (result != ncclSuccess)
+        return result;
+    if (revokeFlags != NCCL_REVOKE_DEFAULT)
+        return nccl_fail(comm, ncclInvalidArgument, "%s: the flags must be 0",
+                         name);
+    pthread_mutex_lock(&comm->lock);
+    live = comm->phase == NCCL_LIVE && comm->ballot != NULL;
+    if (live) {
+        comm->phase = NCCL_REVOKED;
+        ballot_comm_abort(comm->ballot);
+    }
+    pthread_mutex_unlock(&comm->lock);
+    if (!live)
+        return nccl_fail(comm, ncclInvalidUsage,
+                         "%s: the communicator has not begun, or was revoked, "
+                         "finalized or aborted before",
+                         name);
+    return ncclSuccess;
+}
+NCCL_TWIN(ncclCommRevoke);
