@@ -8,13 +8,15 @@
  * its flow itself and looks for answers alone. It does so for a moment only:
  * then it is a request like any other.
  */
+#include <sched.h>
+
 #include "comm.h"
 #include "relax.h"
 
 enum {
     LOOKS = 20000,      /* for answers, if they come: some 20 to 200 us */
     LOOKS_IDLE = 2000,  /* without any */
-    LOOKS_CROWDED = 20, /* the ranks that must answer may need this core */
+    YIELDS = 2000, /* the ranks that must answer may need this core */
 };
 
 bool express_has(const struct ballot_request *request)
@@ -46,7 +48,8 @@ struct ballot_request *express_take(struct ballot_comm *comm)
 /* Whether its flow has ended. */
 static bool look(struct ballot_comm *comm, struct ballot_request *r)
 {
-    int most = engine_crowded() ? LOOKS_CROWDED : LOOKS_IDLE;
+    bool crowded = engine_crowded();
+    int most = crowded ? YIELDS : LOOKS_IDLE;
 
     for (int looks = 0, idle = 0; looks < LOOKS && idle < most; looks++) {
         bool moved = advance_take_events(comm, r->begun_ns);
@@ -58,7 +61,9 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
         if (flow_ended(comm->flow) != NULL)
             return true;
         idle = moved ? 0 : idle + 1;
-        if (!moved)
+        if (!moved && crowded)
+            sched_yield();
+        else if (!moved)
             relax();
     }
     return false;
