@@ -90,6 +90,19 @@ for kind in shared static; do
     echo "PASS find_package_$kind"
 done
 
+# ---- NCCL's names: a program that knows nothing of ballot -----------------
+# shellcheck disable=SC2046
+"$cc" -std=c11 -D_GNU_SOURCE -o port "$here/../../examples/4_nccl_port.c" \
+    $(pkg-config --cflags --libs ballot-nccl) -lm -Wl,-rpath,"$libdir"
+timeout 60 ./port 2 > log || fail "the port by ballot-nccl.pc"
+# The same by NCCL's own name, from its folder.
+# shellcheck disable=SC2046
+"$cc" -std=c11 -D_GNU_SOURCE -o port "$here/../../examples/4_nccl_port.c" \
+    $(pkg-config --cflags ballot-nccl) -L"$libdir/ballot-nccl" -lnccl -lm
+LD_LIBRARY_PATH=$libdir/ballot-nccl timeout 60 ./port 2 | diff log - ||
+    fail "the port by libnccl.so.2"
+echo "PASS nccl_names"
+
 # ---- Programs -------------------------------------------------------------
 # They find the library beside them, without LD_LIBRARY_PATH.
 for program in prefix/bin/*; do

@@ -53,6 +53,11 @@ has "3_catch_the_liar" "step 1: the result is what the honest computed" \
 refuses "3_catch_the_liar with 9 ranks" "start it with ballot-run -n 7" \
     "$run" -n 9 "$build/3_catch_the_liar"
 
+# A training that was written for NCCL, by the mean and by the vote.
+has "4_nccl_port" "step 200, mean squared error 0.0" "$build/4_nccl_port" 3
+has "4_nccl_port that votes" "step 200, mean squared error 0.0" \
+    env BALLOT_NCCL_MAJORITY=64 "$build/4_nccl_port" 3
+
 has "two rows of the accuracies" "2 of 2 trainings" \
     python3 -B "$examples/accuracies.py" "$build" --quick
 
