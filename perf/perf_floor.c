@@ -18,7 +18,7 @@ enum {
     /* So much is read in a round at least: a few time slices where ranks share
      * a core, and enough for the clock to see small arrays. */
     ROUND_BYTES = 128 << 20,
-    PASSES_MAX = 1 << 19,
+    PASSES_MAX = 1 << 16,
     LINE_WORDS = PERF_FLOOR_LINE_BYTES / 8,
     AHEAD = 4, /* independent sums, so that loads overlap */
 };
@@ -124,16 +124,23 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Nanoseconds of `passes` passes over both arrays. */
-static uint64_t time_passes(write_fn *write, const void *input, void *output,
-                            size_t lines, size_t passes)
+static size_t lines_of(size_t bytes)
 {
+    return (bytes + PERF_FLOOR_LINE_BYTES - 1) / PERF_FLOOR_LINE_BYTES;
+}
+
+/* Nanoseconds of `passes` passes over both arrays. */
+static uint64_t time_passes(write_fn *write, const struct perf_floor *floor,
+                            size_t passes)
+{
+    const size_t input_lines = lines_of(floor->input_bytes);
+    const size_t output_lines = lines_of(floor->output_bytes);
     read_fn *read = pick_read();
     uint64_t start = now_ns();
 
     for (size_t pass = 0; pass < passes; pass++) {
-        use(read(input, lines));
-        write(output, lines);
+        use(read(floor->input, input_lines));
+        write(floor->output, output_lines);
         use(pass);
         /* Who shares a core with others finds nothing of its own in the caches
          * after their turns: so it is in the collective. */
@@ -142,23 +149,40 @@ static uint64_t time_passes(write_fn *write, const void *input, void *output,
     return now_ns() - start;
 }
 
-/* One round of all ranks; *us: the mean of a pass. */
+/* One round of all ranks, which make as many passes; *us: of a pass. */
 static int time_round(struct perf_ranks *job, write_fn *write,
-                      const void *input, void *output, size_t bytes, double *us)
+                      const struct perf_floor *floor, size_t passes, double *us)
 {
-    size_t lines = (bytes + PERF_FLOOR_LINE_BYTES - 1) / PERF_FLOOR_LINE_BYTES;
-    size_t passes = ROUND_BYTES / bytes + 1;
-    double sum = 0;
+    double sum = 0, most = 0;
     int error = perf_ranks_meet(job);
 
-    if (passes > PASSES_MAX)
-        passes = PASSES_MAX;
     if (error == 0)
-        error = perf_ranks_gather(
-            job, time_passes(write, input, output, lines, passes));
+        error = perf_ranks_gather(job, time_passes(write, floor, passes));
+    for (int rank = 0; rank < job->ranks && error == 0; rank++) {
+        double own = (double)job->gathered[rank];
+
+        sum += own;
+        most = own > most ? own : most;
+    }
+    *us = (floor->uneven ? most : sum / job->ranks) / (double)passes / 1e3;
+    return error;
+}
+
+/* By the rank that has most to do, so that all make as many; 0: an error. */
+static int count_passes(struct perf_ranks *job, const struct perf_floor *floor,
+                        size_t *passes)
+{
+    const size_t own = floor->input_bytes > floor->output_bytes
+                           ? floor->input_bytes
+                           : floor->output_bytes;
+    uint64_t most = 1;
+    int error = perf_ranks_gather(job, own);
+
     for (int rank = 0; rank < job->ranks && error == 0; rank++)
-        sum += (double)job->gathered[rank];
-    *us = sum / job->ranks / (double)passes / 1e3;
+        most = job->gathered[rank] > most ? job->gathered[rank] : most;
+    *passes = (size_t)(ROUND_BYTES / most) + 1;
+    if (*passes > PASSES_MAX)
+        *passes = PASSES_MAX;
     return error;
 }
 
@@ -169,17 +193,18 @@ static int compare_times(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-int perf_floor_measure(struct perf_ranks *job, const void *input, void *output,
-                       size_t bytes, double *us)
+int perf_floor_measure(struct perf_ranks *job, const struct perf_floor *floor,
+                       double *us)
 {
     write_fn *const ways[] = {write_plain, write_past_caches};
     double times[2][ROUNDS];
-    int error = 0;
+    size_t passes = 1;
+    int error = count_passes(job, floor, &passes);
 
     for (int round = 0; round < ROUNDS; round++)
         for (int way = 0; way < 2 && error == 0; way++)
-            error = time_round(job, ways[way], input, output, bytes,
-                               &times[way][round]);
+            error =
+                time_round(job, ways[way], floor, passes, &times[way][round]);
     if (error != 0)
         return error;
     for (int way = 0; way < 2; way++)

@@ -57,6 +57,13 @@ static void print_environment(FILE *file)
 static void print_half(FILE *file, const char *name,
                        const struct perf_half *half, bool checked)
 {
+    if (!half->measured) {
+        fprintf(file,
+                "     \"%s\": {\"time\": null, \"alg_bw\": null, "
+                "\"bus_bw\": null, \"nwrong\": null},\n",
+                name);
+        return;
+    }
     fprintf(file,
             "     \"%s\": {\"time\": %.3f, \"alg_bw\": %.6g, "
             "\"bus_bw\": %.6g, \"nwrong\": ",

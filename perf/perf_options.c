@@ -20,16 +20,20 @@ enum {
     OPTION_BIND,
     OPTION_TRANSPORT,
     OPTION_SERVERS,
+    OPTION_FLOOR,
     OPTION_JSON,
     OPTION_PLOT,
     OPTION_VERSION,
     COUNT_MOST = 1000000000,
     FACTOR_MOST = 1024,
+    GROUPED_MOST = 32, /* a communicator has 64 requests */
 };
 
 static const char help[] =
-    "Usage: ballot-perf all_reduce|broadcast|barrier [options]\n"
+    "Usage: ballot-perf COLLECTIVE [options]\n"
     "       ballot-perf p2p [options]; see ballot-perf p2p --help\n"
+    "COLLECTIVE: all_reduce, reduce, broadcast, all_gather, reduce_scatter,\n"
+    "all_to_all, gather, scatter, sendrecv (in a ring) or barrier.\n"
     "Measures a collective and prints the table of nccl-tests; p2p measures "
     "one\n"
     "pair of ranks without any, as perftest does.\n"
@@ -40,12 +44,14 @@ static const char help[] =
     "  -f, --stepfactor N       or multiply by so much\n"
     "  -n, --iters N            timed calls of a size (20)\n"
     "  -w, --warmup_iters N     calls before them (1)\n"
-    "  -c, --check 0|1          compare each coordinate on each rank (1)\n"
-    "  -o, --op OP              majority (default), sum, avg, all\n"
-    "  -d, --datatype TYPE      float (default), half, bfloat16, double, "
-    "signs,\n"
-    "                           all; sum and avg take float alone\n"
-    "  -r, --root RANK          of a broadcast (0)\n"
+    "  -c, --check 0|1          compare each element on each rank (1)\n"
+    "  -m, --agg_iters N        begin so many calls together, as a group (1)\n"
+    "  -o, --op OP              majority (default of all_reduce, which alone\n"
+    "                           has it), sum (default), avg, prod, min, max,\n"
+    "                           mulsum, band, bor, bxor, all\n"
+    "  -d, --datatype TYPE      float (default), half, bfloat16, double,\n"
+    "                           signs, int8 to uint64, all\n"
+    "  -r, --root RANK|all      of those that have one (0)\n"
     "  -a, --average 0|1|2|3    time of rank 0, mean (default), least, most\n"
     "  -J, --output_file FILE   write JSON there too\n"
     "  -T, --timeout S          end with code 124 when not finished by then\n"
@@ -57,25 +63,31 @@ static const char help[] =
     "      --transport shm|tcp|verbs\n"
     "                           sets BALLOT_TRANSPORT\n"
     "      --servers ranks|root sets BALLOT_SERVERS\n"
+    "      --floor 0|1          measure what memory allows (1)\n"
     "      --json               write JSON in place of the table\n"
     "      --plot FILE.png      draw bandwidth against size (needs gnuplot)\n"
     "  -h, --help               print this\n"
     "      --version            print the version\n"
     "\n"
-    "size and count are the caller's. algbw and busbw are computed from what\n"
-    "crosses the wire, ceil(count / 8) bytes for a majority, as nccl-tests "
-    "does:\n"
-    "busbw = algbw * 2 (ranks - 1) / ranks. redop \"vote\" is the majority.\n"
+    "size and count are the caller's; where each rank has a block, size is "
+    "that\n"
+    "of all blocks and count that of one. algbw and busbw are computed as\n"
+    "nccl-tests does, from what crosses the wire, which is ceil(count / 8) "
+    "bytes\n"
+    "for a majority: busbw / algbw is 2 (ranks - 1) / ranks in all_reduce,\n"
+    "(ranks - 1) / ranks with blocks, else 1. redop \"vote\" is the "
+    "majority.\n"
     "Behind the table of nccl-tests stand, for the out-of-place half:\n"
     "  floor  time in which the same processes, all at once, read their input\n"
-    "         and write their output once; mean of ranks, median of rounds\n"
+    "         and write their output once; mean of ranks (with a root, the\n"
+    "         slowest), median of rounds\n"
     "  effbw  caller's bytes / time\n"
     "  ratio  time / floor\n"
     "\n"
     "Exit code: 0; 1 for an error or a wrong value; 2 for a wrong command\n"
     "line; 124 after --timeout.\n";
 
-static const char short_options[] = "b:e:i:f:n:w:c:o:d:r:a:J:T:h";
+static const char short_options[] = "b:e:i:f:n:w:m:c:o:d:r:a:J:T:h";
 
 static const struct option long_options[] = {
     {"minbytes", required_argument, NULL, 'b'},
@@ -84,6 +96,7 @@ static const struct option long_options[] = {
     {"stepfactor", required_argument, NULL, 'f'},
     {"iters", required_argument, NULL, 'n'},
     {"warmup_iters", required_argument, NULL, 'w'},
+    {"agg_iters", required_argument, NULL, 'm'},
     {"check", required_argument, NULL, 'c'},
     {"op", required_argument, NULL, 'o'},
     {"datatype", required_argument, NULL, 'd'},
@@ -95,6 +108,7 @@ static const struct option long_options[] = {
     {"bind", required_argument, NULL, OPTION_BIND},
     {"transport", required_argument, NULL, OPTION_TRANSPORT},
     {"servers", required_argument, NULL, OPTION_SERVERS},
+    {"floor", required_argument, NULL, OPTION_FLOOR},
     {"json", no_argument, NULL, OPTION_JSON},
     {"plot", required_argument, NULL, OPTION_PLOT},
     {"help", no_argument, NULL, 'h'},
@@ -102,15 +116,20 @@ static const struct option long_options[] = {
     {0},
 };
 
-static const char *const collectives[] = {
-    [PERF_ALL_REDUCE] = "all_reduce",
-    [PERF_BROADCAST] = "broadcast",
-    [PERF_BARRIER] = "barrier",
-};
-
-const char *perf_collective_name(enum perf_collective collective)
+bool perf_options_ask(const struct perf_options *options, enum ballot_type type,
+                      int op)
 {
-    return collectives[collective];
+    const enum perf_collective collective = options->collective;
+
+    if (collective == PERF_BARRIER)
+        return type == BALLOT_FLOAT32 && op == BALLOT_MAJORITY;
+    if ((options->types >> type & 1) == 0)
+        return false;
+    if (!perf_reduces(collective))
+        return op == BALLOT_MAJORITY;
+    if (op == BALLOT_MAJORITY && collective != PERF_ALL_REDUCE)
+        return false;
+    return (options->ops >> op & 1) != 0 && perf_has_op(type, op);
 }
 
 bool perf_parse_bytes(const char *text, size_t *bytes)
@@ -168,6 +187,16 @@ static const char *parse_average(struct perf_options *options)
     return NULL;
 }
 
+static const char *parse_root(struct perf_options *options)
+{
+    if (strcmp(optarg, "all") == 0) {
+        options->root = PERF_ROOT_ALL;
+        return NULL;
+    }
+    return unless(launch_count(optarg, 0, BALLOT_RANKS_MAX - 1, &options->root),
+                  "a rank, 0 or more, or all");
+}
+
 /* NULL, or what a good value of `option` looks like. */
 static const char *parse_option(struct perf_options *o, int option)
 {
@@ -190,17 +219,18 @@ static const char *parse_option(struct perf_options *o, int option)
     case 'w':
         return unless(launch_count(optarg, 0, COUNT_MOST, &o->warmups),
                       "0 or more");
+    case 'm':
+        return unless(launch_count(optarg, 1, GROUPED_MOST, &o->grouped),
+                      "1 to 32");
     case 'c': return unless(launch_count(optarg, 0, 1, &o->checked), "0 or 1");
     case 'o':
-        return unless(parse_name(optarg, perf_op_names, BALLOT_PROD, &o->ops),
-                      "majority, sum, avg or all");
+        return unless(parse_name(optarg, perf_op_names, PERF_OPS, &o->ops),
+                      "one that ballot-perf --help lists, as in -o sum");
     case 'd':
         return unless(
-            parse_name(optarg, perf_type_names, BALLOT_VOTE_TYPES, &o->types),
-            "float, half, bfloat16, double, signs or all");
-    case 'r':
-        return unless(launch_count(optarg, 0, BALLOT_RANKS_MAX - 1, &o->root),
-                      "a rank, 0 or more");
+            parse_name(optarg, perf_type_names, BALLOT_TYPES, &o->types),
+            "float, half, bfloat16, double, signs, int8 to uint64, or all");
+    case 'r': return parse_root(o);
     case 'a': return parse_average(o);
     case 'J': o->json_file = optarg; return NULL;
     case 'T':
@@ -215,6 +245,8 @@ static const char *parse_option(struct perf_options *o, int option)
                       "shm, tcp or verbs");
     case OPTION_SERVERS:
         return unless(set_variable("BALLOT_SERVERS", servers), "ranks or root");
+    case OPTION_FLOOR:
+        return unless(launch_count(optarg, 0, 1, &o->floor), "0 or 1");
     case OPTION_JSON: o->json = true; return NULL;
     case OPTION_PLOT: o->plot_file = optarg; return NULL;
     default: return "one that ballot-perf --help lists";
@@ -257,20 +289,27 @@ int perf_check_plot(const char *file)
     return 0;
 }
 
+static bool asks_nothing(const struct perf_options *options)
+{
+    for (int type = 0; type < BALLOT_TYPES; type++)
+        for (int op = 0; op < PERF_OPS; op++)
+            if (perf_options_ask(options, (enum ballot_type)type, op))
+                return false;
+    return true;
+}
+
 /* What no option can say alone. 0 or the exit code. */
 static int check_together(const struct perf_options *options)
 {
-    const uint32_t majority = 1u << BALLOT_MAJORITY;
-    const uint32_t only_float = 1u << BALLOT_FLOAT32;
-
     if (options->least_bytes > options->most_bytes)
         return perf_refuse(
             "the first size (-b) is above the last (-e)",
             "raise -e, as in -b 1M -e 64M; both are 32M by default");
-    if (options->collective == PERF_ALL_REDUCE &&
-        (options->ops & majority) == 0 && (options->types & only_float) == 0)
-        return perf_refuse("sum and avg take float alone",
-                           "use -d float, or -o majority for the other types");
+    if (asks_nothing(options))
+        return perf_refuse(
+            "the collective has no such op of this type",
+            "majority: all_reduce of floats and signs; band, bor, bxor: "
+            "integers and signs; mulsum: floats; others: all but signs");
     if (options->ranks > 0 && options->root >= options->ranks)
         return perf_refuse("--root is no rank", "give one below --ranks");
     if (options->ranks > 0 && launcher_has_more())
@@ -292,23 +331,26 @@ static int check_together(const struct perf_options *options)
 static int parse_collective(struct perf_options *options, int count,
                             char **arguments)
 {
-    int all = (int)(sizeof(collectives) / sizeof(collectives[0]));
-
     if (optind + 1 != count)
         return perf_refuse(
             optind < count ? "more than one collective is named"
                            : "no collective is named",
-            "give all_reduce, broadcast or barrier, as in ballot-perf "
-            "all_reduce --ranks 4");
-    for (int i = 0; i < all; i++)
-        if (strcmp(arguments[optind], collectives[i]) == 0) {
+            "give one that --help lists, as in ballot-perf all_reduce "
+            "--ranks 4");
+    for (int i = 0; i < PERF_COLLECTIVES; i++)
+        if (strcmp(arguments[optind],
+                   perf_collective_name((enum perf_collective)i)) == 0) {
             options->collective = (enum perf_collective)i;
             return 0;
         }
-    fprintf(stderr,
-            "ballot-perf: no collective %s; give all_reduce, broadcast or "
-            "barrier\n",
-            arguments[optind]);
+    fprintf(stderr, "ballot-perf: no collective %s; give", arguments[optind]);
+    for (int i = 0; i < PERF_COLLECTIVES; i++)
+        fprintf(stderr, "%s %s",
+                i == 0                     ? ""
+                : i + 1 < PERF_COLLECTIVES ? ","
+                                           : " or",
+                perf_collective_name((enum perf_collective)i));
+    fputc('\n', stderr);
     return LAUNCH_EXIT_USAGE;
 }
 
@@ -348,9 +390,10 @@ int perf_options_parse(struct perf_options *options, int count,
         .factor = 1,
         .iterations = 20,
         .warmups = 1,
+        .grouped = 1,
         .average = PERF_AVERAGE_MEAN,
         .checked = 1,
-        .ops = 1u << BALLOT_MAJORITY,
+        .floor = 1,
         .types = 1u << BALLOT_FLOAT32,
         .arguments = arguments,
     };
@@ -360,6 +403,10 @@ int perf_options_parse(struct perf_options *options, int count,
         if (take_option(options, option, code) != 0)
             return 1;
     *code = parse_collective(options, count, arguments);
+    if (options->ops == 0)
+        options->ops = options->collective == PERF_ALL_REDUCE
+                           ? 1u << BALLOT_MAJORITY
+                           : 1u << BALLOT_SUM;
     if (*code == 0)
         *code = check_together(options);
     return *code != 0;

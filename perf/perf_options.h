@@ -5,12 +5,11 @@
 #ifndef BALLOT_PERF_OPTIONS_H
 #define BALLOT_PERF_OPTIONS_H
 
-#include <ballot.h>
+#include "perf_calls.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum perf_collective { PERF_ALL_REDUCE, PERF_BROADCAST, PERF_BARRIER };
 
 /* Over the times of all ranks; the numbers are those of nccl-tests' -a. */
 enum perf_average {
@@ -21,6 +20,8 @@ enum perf_average {
     PERF_AVERAGES,
 };
 
+enum { PERF_ROOT_ALL = -1 };
+
 struct perf_options {
     enum perf_collective collective;
     size_t least_bytes;
@@ -29,10 +30,12 @@ struct perf_options {
     int factor; /* 1: sizes grow by step_bytes */
     int iterations;
     int warmups;
+    int grouped; /* calls that begin together, as one iteration */
     enum perf_average average;
     int checked;    /* 0 or 1 */
-    int root;       /* of a broadcast */
-    uint32_t ops;   /* bit o: enum ballot_op o */
+    int floor;      /* 0 or 1: measure it */
+    int root;       /* PERF_ROOT_ALL: one after the other */
+    uint32_t ops;   /* bit o: perf_op_names[o] */
     uint32_t types; /* bit t: enum ballot_type t */
     int ranks;      /* processes to start; 0: a launcher did */
     bool bound;     /* each of them to a core of its own */
@@ -51,6 +54,12 @@ struct perf_options {
 int perf_options_parse(struct perf_options *options, int count,
                        char **arguments, int *code);
 
+/* Whether values of the type are to be measured with the op; where nothing is
+ * folded, BALLOT_MAJORITY stands for none, and in a barrier one type for none.
+ */
+bool perf_options_ask(const struct perf_options *options, enum ballot_type type,
+                      int op);
+
 /* "32M": bytes, with powers of 1024; false, and *bytes is undefined, for what
  * is no number of 1 or more. */
 bool perf_parse_bytes(const char *text, size_t *bytes);
@@ -58,8 +67,5 @@ bool perf_parse_bytes(const char *text, size_t *bytes);
 int perf_check_plot(const char *file);
 /* Says what is wrong with the command line; returns the exit code. */
 int perf_refuse(const char *what, const char *cure);
-
-/* "all_reduce", ... */
-const char *perf_collective_name(enum perf_collective collective);
 
 #endif

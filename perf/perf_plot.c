@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* The three lines of one type and op. */
+/* The lines of one type, op and root; the last one only with a floor. */
 static const struct line {
     const char *title;
     const char *style;
@@ -20,6 +20,11 @@ static const struct line {
 };
 
 enum { LINES = sizeof(lines) / sizeof(lines[0]) };
+
+static int count_lines(const struct perf_report *report)
+{
+    return report->options->floor ? LINES : LINES - 1;
+}
 
 static double value_of(const struct perf_row *row, int line)
 {
@@ -34,10 +39,12 @@ static double value_of(const struct perf_row *row, int line)
 
 static bool same_series(const struct perf_row *a, const struct perf_row *b)
 {
-    return strcmp(a->type, b->type) == 0 && strcmp(a->op, b->op) == 0;
+    return strcmp(a->type, b->type) == 0 && strcmp(a->op, b->op) == 0 &&
+           a->root == b->root;
 }
 
-/* Sizes of one type and op stand together; returns where the next begins. */
+/* Sizes of one type, op and root stand together; returns where the next begins.
+ */
 static size_t series_end(const struct perf_report *report, size_t first)
 {
     size_t end = first + 1;
@@ -65,15 +72,18 @@ static void print_plot(FILE *gnuplot, const struct perf_report *report)
     int color = 1;
 
     for (size_t i = 0; i < report->count; i = series_end(report, i), color++)
-        for (int line = 0; line < LINES; line++) {
-            fprintf(gnuplot, "%s'-' with %s lc %d title '%s %s: %s'", separator,
+        for (int line = 0; line < count_lines(report); line++) {
+            fprintf(gnuplot, "%s'-' with %s lc %d title '%s %s", separator,
                     lines[line].style, color, report->rows[i].op,
-                    report->rows[i].type, lines[line].title);
+                    report->rows[i].type);
+            if (report->rows[i].root >= 0)
+                fprintf(gnuplot, " root %d", report->rows[i].root);
+            fprintf(gnuplot, ": %s'", lines[line].title);
             separator = ", ";
         }
     fputc('\n', gnuplot);
     for (size_t i = 0; i < report->count; i = series_end(report, i))
-        for (int line = 0; line < LINES; line++) {
+        for (int line = 0; line < count_lines(report); line++) {
             for (size_t j = i; j < series_end(report, i); j++)
                 fprintf(gnuplot, "%zu %g\n", report->rows[j].bytes,
                         value_of(&report->rows[j], line));

@@ -13,6 +13,7 @@
 
 /* Calls of one size with one placement of the buffers. */
 struct perf_half {
+    bool measured;   /* false: there is no such placement */
     double us;       /* a call, averaged over ranks as options.average says */
     double us_least; /* of the fastest and the slowest rank */
     double us_most;
@@ -22,11 +23,9 @@ struct perf_half {
     uint64_t wrong;
 };
 
-enum { PERF_OUT_OF_PLACE, PERF_IN_PLACE, PERF_HALVES };
-
 struct perf_row {
-    size_t bytes; /* as the caller sees it */
-    size_t count;
+    size_t bytes;     /* as the caller sees it */
+    size_t count;     /* as the library is given it */
     const char *type; /* "none" in a barrier */
     const char *op;   /* "none" where nothing is reduced */
     int root;         /* -1: none */
@@ -44,7 +43,7 @@ struct perf_report {
     size_t count;
 };
 
-/* Of both halves of all rows, as nccl-tests does; 0 without rows. */
+/* Mean of all halves that were measured, as in nccl-tests; 0 without any. */
 double perf_report_bus_gbs(const struct perf_report *report);
 uint64_t perf_report_wrong(const struct perf_report *report);
 

@@ -12,11 +12,14 @@ enum { WIDTH_TIME = 7, WIDTH_BANDWIDTH = 6, WIDTH_FLOOR = 9 };
 double perf_report_bus_gbs(const struct perf_report *report)
 {
     double sum = 0;
+    size_t halves = 0;
 
     for (size_t i = 0; i < report->count; i++)
-        for (int h = 0; h < PERF_HALVES; h++)
+        for (int h = 0; h < PERF_HALVES; h++) {
+            halves += report->rows[i].halves[h].measured;
             sum += report->rows[i].halves[h].bus_gbs;
-    return report->count > 0 ? sum / (double)(PERF_HALVES * report->count) : 0;
+        }
+    return halves > 0 ? sum / (double)halves : 0;
 }
 
 uint64_t perf_report_wrong(const struct perf_report *report)
@@ -57,14 +60,14 @@ void perf_table_head(FILE *file, const struct perf_report *report)
     fprintf(file,
             "# ballot-perf %d.%d.%d %s: %d ranks, transport: %s, servers: %s\n"
             "# minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d "
-            "iters: %d validation: %d\n#\n# Using ranks\n",
+            "iters: %d agg iters: %d validation: %d\n#\n# Using ranks\n",
             BALLOT_VERSION_MAJOR, BALLOT_VERSION_MINOR, BALLOT_VERSION_PATCH,
             perf_collective_name(o->collective), report->ranks,
             choice("BALLOT_TRANSPORT"), choice("BALLOT_SERVERS"),
             o->least_bytes, o->most_bytes,
             o->factor > 1 ? (size_t)o->factor : o->step_bytes,
             o->factor > 1 ? "factor" : "bytes", o->warmups, o->iterations,
-            o->checked);
+            o->grouped, o->checked);
     for (int rank = 0; rank < report->ranks; rank++)
         fprintf(file, "#  Rank %2d Pid %6d\n", rank, (int)report->pids[rank]);
     fprintf(file,
@@ -85,6 +88,21 @@ void perf_table_head(FILE *file, const struct perf_report *report)
     fflush(file);
 }
 
+static void print_half(FILE *file, const struct perf_half *half, int checked)
+{
+    if (!half->measured) {
+        fprintf(file, "  %7s  %6s  %6s  %6s", "N/A", "N/A", "N/A", "N/A");
+        return;
+    }
+    print_number(file, WIDTH_TIME, half->us);
+    print_number(file, WIDTH_BANDWIDTH, half->alg_gbs);
+    print_number(file, WIDTH_BANDWIDTH, half->bus_gbs);
+    if (checked)
+        fprintf(file, "  %6g", (double)half->wrong);
+    else
+        fprintf(file, "  %6s", "N/A");
+}
+
 void perf_table_row(FILE *file, const struct perf_row *row, int checked)
 {
     const struct perf_half *first = &row->halves[PERF_OUT_OF_PLACE];
@@ -93,17 +111,8 @@ void perf_table_row(FILE *file, const struct perf_row *row, int checked)
 
     fprintf(file, "%12zu  %12zu  %8s  %6s  %6d", row->bytes, row->count,
             row->type, op, row->root);
-    for (int h = 0; h < PERF_HALVES; h++) {
-        const struct perf_half *half = &row->halves[h];
-
-        print_number(file, WIDTH_TIME, half->us);
-        print_number(file, WIDTH_BANDWIDTH, half->alg_gbs);
-        print_number(file, WIDTH_BANDWIDTH, half->bus_gbs);
-        if (checked)
-            fprintf(file, "  %6g", (double)half->wrong);
-        else
-            fprintf(file, "  %6s", "N/A");
-    }
+    for (int h = 0; h < PERF_HALVES; h++)
+        print_half(file, &row->halves[h], checked);
     if (row->floor_us > 0) {
         print_number(file, WIDTH_FLOOR, row->floor_us);
         print_number(file, WIDTH_TIME, first->effective_gbs);
