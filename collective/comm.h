@@ -398,8 +398,10 @@ void engine_unlock(void);
 /* The lock and the driver's role, if both are free and nobody sleeps. */
 bool engine_try_role(void);
 void engine_give_role(void);
-/* Whether this host has a core for each of its ranks. */
+/* Whether ranks of this host are more than the cores that they may run on. */
 bool engine_crowded(void);
+/* Whether another thread waits for the lock. */
+bool engine_wanted(void);
 /* The engine thread looks at the communicator soon. */
 void engine_kick(void);
 /* Drives until *done, or until `deadline_ns` (then -ETIMEDOUT). */

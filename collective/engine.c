@@ -448,6 +448,11 @@ void engine_give_role(void)
     pthread_mutex_unlock(&engine.lock);
 }
 
+bool engine_wanted(void)
+{
+    return atomic_load(&engine.wanting) > 0;
+}
+
 bool engine_crowded(void)
 {
     return engine.patience.crowded;

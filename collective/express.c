@@ -14,9 +14,10 @@
 #include "relax.h"
 
 enum {
-    LOOKS = 20000,      /* for answers, if they come: some 20 to 200 us */
-    LOOKS_IDLE = 2000,  /* without any */
-    YIELDS = 2000, /* the ranks that must answer may need this core */
+    BYTES = 256 << 10, /* of what is small */
+    LOOKS = 20000,     /* for answers, if they come: some 20 to 200 us */
+    LOOKS_IDLE = 2000, /* without any */
+    YIELDS = 2000,     /* the ranks that must answer may need this core */
 };
 
 bool express_has(const struct ballot_request *request)
@@ -51,7 +52,8 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
     bool crowded = engine_crowded();
     int most = crowded ? YIELDS : LOOKS_IDLE;
 
-    for (int looks = 0, idle = 0; looks < LOOKS && idle < most; looks++) {
+    for (int looks = 0, idle = 0;
+         looks < LOOKS && idle < most && !engine_wanted(); looks++) {
         bool moved = advance_take_events(comm, r->begun_ns);
 
         while (comm->failed == 0 && flow_step(comm->flow, r->begun_ns) > 0)
@@ -79,15 +81,16 @@ int express_run(struct ballot_request *request)
     advance_number(comm, request);
     request->flowing =
         flow_begin(comm->flow, request->begun_ns, &request->flow) == 0;
-    if (request->flowing && look(comm, request)) {
+    /* What else comes meanwhile is for the next step. */
+    comm->quiet = false;
+    if (request->flowing && request->flow.count <= BYTES / request->flow.unit &&
+        look(comm, request)) {
         comm->active_count = 0;
         request->state = REQUEST_FREE;
         atomic_store(&comm->express_taken, false);
         engine_give_role();
         return 0;
     }
-    /* What else has come is looked at there, and what our clock missed. */
-    comm->quiet = false;
     engine_give_role();
     return ballot_wait(&request);
 }
