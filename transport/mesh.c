@@ -17,7 +17,7 @@ struct mesh {
     uint32_t dialers_count; /* [i] dials rank i; only wanted ones are used */
     struct dialer *dialers;
     struct lobby lobby;
-    struct pollfd *polls; /* the lobby's, then one for each dialer */
+    struct pollfd *polls; /* the lobby's, one for each dialer, the bell's */
 };
 
 static uint32_t count_wanted(const struct mesh_config *config,
@@ -42,7 +42,7 @@ static int open_mesh(struct mesh *mesh)
 
     mesh->dialers_count = handshake->rank;
     mesh->dialers = calloc(handshake->rank + 1u, sizeof(*mesh->dialers));
-    mesh->polls = calloc(places + 1u + handshake->rank, sizeof(*mesh->polls));
+    mesh->polls = calloc(places + 2u + handshake->rank, sizeof(*mesh->polls));
     if (mesh->dialers == NULL || mesh->polls == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < mesh->dialers_count; i++)
@@ -136,9 +136,16 @@ static int wait_all(struct mesh *mesh, uint64_t now_ns, uint32_t *guests)
                 .fd = mesh->dialers[i].descriptor,
                 .events = mesh->dialers[i].events,
             };
+    if (mesh->config->bell != NULL)
+        mesh->polls[count++] = (struct pollfd){
+            .fd = *mesh->config->bell,
+            .events = POLLIN,
+        };
     if (poll(mesh->polls, count,
              stream_wait_ms(now_ns, next_due_ns(mesh, now_ns))) >= 0)
-        return 0;
+        return mesh->config->bell != NULL && mesh->polls[count - 1].revents != 0
+                   ? -ECANCELED
+                   : 0;
     if (errno != EINTR)
         return -errno;
     for (uint32_t i = 0; i < count; i++)

@@ -19,6 +19,8 @@ struct mesh_config {
     struct handshake_config handshake;
     int listener;         /* non-blocking, listening; stays the caller's */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+    const int *bell; /* NULL, or a descriptor that ends the wait when it becomes
+                        readable */
 };
 
 struct mesh_peer {
@@ -39,6 +41,7 @@ struct mesh_peer {
  * handshake is read. Whatever is returned, the descriptors of peers that are no
  * longer wanted are the caller's.
  *   -ETIMEDOUT  peers[i].wanted says who is missing
+ *   -ECANCELED  the bell
  *   -EMFILE     the same, and this process was short of descriptors
  *   -ENOMEM, or the errno of a listener that does not listen
  */

@@ -178,6 +178,7 @@ static int connect_peers(struct endpoint *endpoint, struct mesh_peer *peers,
                       .epoch = endpoint->config.epoch},
         .listener = endpoint->listener,
         .deadline_ns = deadline_ns,
+        .bell = endpoint->config.bell,
     };
 
     return mesh_connect(&config, peers, &endpoint->counts.strangers);

@@ -287,6 +287,7 @@ static int tcp_connect(struct endpoint *endpoint, const struct address *table,
                       .epoch = epoch},
         .listener = endpoint->listener.descriptor,
         .deadline_ns = deadline_ns,
+        .bell = config->bell,
     };
     struct mesh_peer *peers;
     int rc, added;

@@ -44,6 +44,9 @@ struct endpoint_config {
     uint32_t epoch;        /* of the communicator; 0 until set by connect() */
     const struct credentials *credentials; /* kept by reference until close */
     const char *interface; /* name or local IP to listen on; NULL: any */
+    const int *bell; /* NULL, or a descriptor that ends the wait of connect()
+                        when it becomes readable: -ECANCELED; kept by reference
+                        until then. sim has none */
     void *context;         /* sim: the simulated network; others NULL */
     char *why; /* NULL, or WHY_BYTES (bootstrap.h) that outlive the endpoint's
                   connect(): where a failure says more than its errno */

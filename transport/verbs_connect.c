@@ -232,6 +232,7 @@ int verbs_connect(struct endpoint *endpoint, const struct address *table,
                       .epoch = epoch},
         .listener = endpoint->listener.descriptor,
         .deadline_ns = deadline_ns,
+        .bell = config->bell,
     };
     uint32_t count = 0;
     int rc;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,29 @@ static void a_missing_peer_is_named(void **state)
         }
     }
     crowd_mesh_close(meshers, RANKS);
+}
+
+static void a_bell_ends_the_wait(void **state)
+{
+    int bell = eventfd(0, EFD_CLOEXEC);
+
+    (void)state;
+    crowd_mesh_open(meshers, RANKS, AF_INET, 20000);
+    for (uint32_t i = 1; i < RANKS; i++) {
+        meshers[i].config.bell = &bell;
+        crowd_mesh_start(&meshers[i]);
+    }
+    crowd_sleep_ms(LATE_MS);
+    assert_int_equal(eventfd_write(bell, 1), 0);
+    for (uint32_t i = 1; i < RANKS; i++) {
+        crowd_mesh_wait(&meshers[i]);
+        assert_int_equal(meshers[i].result, -ECANCELED);
+        assert_in_range(meshers[i].took_ms, 0, LIMIT_MS);
+        for (uint32_t j = 0; j < RANKS; j++)
+            assert_int_equal(meshers[i].peers[j].wanted, j == 0);
+    }
+    crowd_mesh_close(meshers, RANKS);
+    close(bell);
 }
 
 /* Over Unix sockets connect() fails at once while a backlog is full. */
@@ -164,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NETWORK(a_mesh_connects_all_over_every_family),
         NETWORK(a_missing_peer_is_named),
+        NETWORK(a_bell_ends_the_wait),
         NETWORK(a_full_backlog_is_waited_for),
         NETWORK(a_listener_that_does_not_listen_is_an_error),
         NETWORK(a_shortage_of_descriptors_is_survived),
