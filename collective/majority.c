@@ -101,9 +101,10 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
     v->live = true;
     /* Ranks of a host share its caches. 16 ranks with 4 MB each gain a tenth of
      * the whole (Zen 4). */
-    v->far = packing_bits[call->round.type] * call->round.count / 8 *
-                 majority->config.local_ranks >=
-             FAR_BYTES;
+    v->far = call->kind != MAJORITY_ENTRY &&
+             packing_bits[call->round.type] * call->round.count / 8 *
+                     majority->config.local_ranks >=
+                 FAR_BYTES;
     v->updating = false;
     v->next = 0;
     v->end = (struct majority_end){
