@@ -387,8 +387,11 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
                                             : "ballot_comm_abort",
                      comm->majority == NULL ? "server" : "rank");
         advance_fail(comm, -ECANCELED);
+    } else if (atomic_load(&comm->aborted)) {
+        membership_wake(comm, true);
     }
     moved = advance_take_events(comm, now_ns);
+    membership_retry(comm);
     if (comm->majority == NULL && moved)
         server_watch(comm, now_ns);
     if (atomic_load(&comm->queued) > 0) {
@@ -427,6 +430,7 @@ void advance_fail(struct ballot_comm *comm, int error)
         queue_finish(end.context, 0);
     }
     comm->failed = error;
+    membership_wake(comm, false);
     comm->holding = false;
     if (comm->majority != NULL) {
         majority_abandon(comm->majority);

@@ -21,6 +21,8 @@ enum call_op {
     CALL_SCATTER,
     CALL_ALL_TO_ALL,
     CALL_BARRIER,
+    CALL_SPLIT, /* gathered by all, as CALL_ALL_GATHER is */
+    CALL_DUPLICATE,
     CALL_SEND, /* numbered by pair; in words, what waits for one is CALL_RECV */
     CALL_RECV,
     CALL_OPS,

@@ -259,6 +259,24 @@ int ballot_all_gather(const void *send, void *recv, size_t send_count,
     return carry(comm, &asked, request);
 }
 
+int collective_tell_all(struct ballot_comm *comm, enum call_op kind,
+                        const void *send, void *recv, size_t bytes)
+{
+    struct asked asked = {
+        .name = kind == CALL_SPLIT ? "split" : "duplicate",
+        .kind = kind,
+        .send = send,
+        .recv = recv,
+        .count = bytes,
+        .type = BALLOT_UINT8,
+        .blocks = comm->ranks,
+        .sends = true,
+        .receives = true,
+    };
+
+    return carry(comm, &asked, NULL);
+}
+
 int ballot_gather(const void *send, void *recv, size_t send_count,
                   enum ballot_type type, int root, struct ballot_comm *comm,
                   struct ballot_request **request)

@@ -23,6 +23,7 @@ int ballot_version(int *version)
 void comm_destroy(struct ballot_comm *comm)
 {
     parts_close(comm);
+    membership_close(comm);
     redundancy_close(comm->redundancy);
     join_undo(comm);
     pthread_mutex_destroy(&comm->error_lock);
@@ -84,18 +85,24 @@ int comm_settle(struct ballot_comm *comm, char *why)
     }
     shape = parts_shape(comm);
     comm->slot_bytes = slot_bytes_for(&shape);
+    if (comm->slot_bytes < STATEMENT_BYTES)
+        comm->slot_bytes = STATEMENT_BYTES;
     return 0;
 }
 
 int comm_begin(struct ballot_comm *comm, const struct sockaddr *root,
                uint32_t root_bytes, int bell, char *why)
 {
-    int rc = join_communicator(comm, root, root_bytes, bell, why);
+    int rc = comm->rank < comm->ranks ? membership_open(comm) : 0;
 
+    if (rc == 0)
+        rc = join_communicator(comm, root, root_bytes, bell, why);
     if (rc == 0)
         rc = parts_open(comm, why);
     if (rc < 0)
         return rc;
+    memcpy(&comm->root, root, root_bytes);
+    comm->root_bytes = root_bytes;
     rc = engine_attach(comm);
     if (rc < 0)
         snprintf(why, ERROR_BYTES, "the engine's thread: %s", strerror(-rc));
@@ -186,6 +193,18 @@ int ballot_comm_rank(const struct ballot_comm *comm)
 int ballot_comm_size(const struct ballot_comm *comm)
 {
     return comm == NULL ? -EINVAL : (int)comm->ranks;
+}
+
+int ballot_comm_async_error(const struct ballot_comm *comm)
+{
+    int rc;
+
+    if (comm == NULL)
+        return -EINVAL;
+    engine_lock();
+    rc = comm->failed;
+    engine_unlock();
+    return rc == 0 && atomic_load(&comm->aborted) ? -ECANCELED : rc;
 }
 
 int ballot_comm_round(const struct ballot_comm *comm,

@@ -155,8 +155,14 @@ struct ballot_comm {
 
     struct made_op ops[OPS_MADE_MAX];
 
+    struct membership *membership; /* NULL: this is a dedicated server */
+    struct sockaddr_storage root;  /* where its ranks have met */
+    uint32_t root_bytes;
+    struct ballot_shrunk shrunk; /* ranks_before 0: no shrink has made it */
+
     struct ballot_request express; /* express.c's */
     atomic_bool express_taken;
+
     struct ballot_request requests[REQUESTS_MAX];
     pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
     uint64_t submitted;
@@ -294,6 +300,11 @@ bool express_has(const struct ballot_request *request);
 /* Begins and awaits it; gives the lock back. */
 int express_run(struct ballot_request *request);
 
+/* collectives.c: an all_gather of bytes that is called CALL_SPLIT or
+ * CALL_DUPLICATE; blocks. */
+int collective_tell_all(struct ballot_comm *comm, enum call_op kind,
+                        const void *send, void *recv, size_t bytes);
+
 /* ---- group.c: calls of this thread that begin together ---- */
 
 /* Whether there is a group; then the request is its. */
@@ -376,6 +387,19 @@ uint64_t control_answers_ns(const struct ballot_comm *comm);
 /* Narrows `missing` to the silent, if some are, else to who has not called what
  * is under way, and then returns true; others are told of these. */
 bool control_blame(struct ballot_comm *comm, struct rank_mask *missing);
+
+/* ---- statements.c: of a call that makes a communicator of this one ---- */
+
+int membership_open(struct ballot_comm *comm);
+void membership_close(struct ballot_comm *comm);
+void membership_arrived(struct ballot_comm *comm, const struct event *event,
+                        enum control control);
+/* A rank has died, this one has called abort, or, with `lost` false, the
+ * communicator has failed. */
+void membership_wake(struct ballot_comm *comm, bool lost);
+/* Says what could not be said before. */
+void membership_retry(struct ballot_comm *comm);
+enum { STATEMENT_BYTES = 5 * LINE_BYTES }; /* that a slot has room for */
 
 /* ---- server.c: of a dedicated server, with the engine's lock ---- */
 

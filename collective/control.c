@@ -208,6 +208,10 @@ void control_arrived(struct ballot_comm *comm, const struct event *event,
 {
     struct header header;
 
+    if (control == CONTROL_STATEMENT || control == CONTROL_HEARD) {
+        membership_arrived(comm, event, (enum control)control);
+        return;
+    }
     memcpy(&header, event->memory, sizeof(header));
     if (header.magic != HEADER_MAGIC || header.kind != HEADER_CONTROL ||
         header.epoch != comm->epoch ||
@@ -221,6 +225,8 @@ void control_arrived(struct ballot_comm *comm, const struct event *event,
         put_control(comm, event->peer, CONTROL_PONG, header.call.round);
         break;
     case CONTROL_PONG: hear_answer(comm, event->peer, &header); break;
+    case CONTROL_STATEMENT:
+    case CONTROL_HEARD: break;
     }
 }
 

@@ -196,7 +196,7 @@ static int meet(struct ballot_comm *comm, struct meeting *meeting,
 {
     static atomic_bool met_before;
     bool again = comm->rank != 0 && comm->settings.dedicated == 0 &&
-                 atomic_load(&met_before);
+                 meeting->bell < 0 && atomic_load(&met_before);
     size_t used;
     int rc;
 
@@ -263,6 +263,7 @@ static int gather(struct ballot_comm *comm, struct meeting *meeting,
         rc = -EPROTO;
     else
         rc = places_open(comm, meeting->root, meeting->root_bytes,
+                         meeting->bell < 0 ? NULL : &meeting->bell,
                          &record->places, why);
     if (rc < 0 && !dedicated)
         return rc;

@@ -7,12 +7,18 @@
 
 enum {
     STREAM_WINDOW = 8, /* slots of all that is no vote, to each rank */
-    CONTROL_SLOTS = 3,
+    CONTROL_SLOTS = 5,
 };
 
 enum lane { LANE_VOTE, LANE_RESULT, LANE_STREAM, LANE_CREDIT, LANE_CONTROL };
 
-enum control { CONTROL_GOODBYE, CONTROL_PING, CONTROL_PONG };
+enum control {
+    CONTROL_GOODBYE,
+    CONTROL_PING,
+    CONTROL_PONG,
+    CONTROL_STATEMENT, /* membership.h */
+    CONTROL_HEARD,     /* one has been read */
+};
 
 static inline uint32_t lanes_slots(uint32_t window)
 {

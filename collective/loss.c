@@ -39,6 +39,7 @@ void loss_of_peer(struct ballot_comm *comm, uint64_t now_ns,
     comm->links[peer].lost = true;
     mask_set(&comm->dead, peer);
     comm->dead_count++;
+    membership_wake(comm, true);
     if (comm->serve != NULL)
         serve_lost(comm->serve, now_ns, peer);
     if (comm->leaving || comm->failed != 0)

@@ -96,7 +96,8 @@ static void list_cores(uint64_t cores[CORE_WORDS])
 }
 
 int places_open(struct ballot_comm *comm, const struct sockaddr *root,
-                uint32_t root_bytes, struct places *ours, char *why)
+                uint32_t root_bytes, const int *bell, struct places *ours,
+                char *why)
 {
     char interface[HOST_BYTES * 2];
     struct endpoint_config config = {
@@ -107,6 +108,7 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
         .sealed_slots = lane_first(comm->settings.window, LANE_STREAM),
         .credentials = &comm->credentials,
         .interface = interface,
+        .bell = bell,
         .why = comm->transport_why,
     };
     uint32_t want = comm->settings.transport;

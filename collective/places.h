@@ -26,9 +26,11 @@ struct places {
 /*
  * Opens what may be needed, and fills ours->address. Without an RDMA device
  * nothing is said unless verbs was asked for. `root` is where ranks meet.
+ * `bell` ends places_connect(), or is NULL.
  */
 int places_open(struct ballot_comm *comm, const struct sockaddr *root,
-                uint32_t root_bytes, struct places *ours, char *why);
+                uint32_t root_bytes, const int *bell, struct places *ours,
+                char *why);
 
 /*
  * Links every member over the best transport that both have, closes endpoints

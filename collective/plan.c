@@ -46,6 +46,8 @@ static enum flow_algorithm choose(const struct flow *f,
             return FLOW_DIRECT;
         return bytes <= f->payload ? FLOW_TREE : FLOW_RING;
     case CALL_ALL_GATHER:
+    case CALL_SPLIT:
+    case CALL_DUPLICATE:
     case CALL_BARRIER:
         if (few)
             return FLOW_DIRECT;
@@ -157,6 +159,8 @@ int plan_write(struct flow *flow, const struct flow_call *call)
     case CALL_REDUCE: plan_reduce(flow, call, algorithm); break;
     case CALL_REDUCE_SCATTER: plan_reduce_scatter(flow, call, algorithm); break;
     case CALL_BROADCAST: plan_broadcast(flow, call, algorithm); break;
+    case CALL_SPLIT:
+    case CALL_DUPLICATE:
     case CALL_ALL_GATHER: plan_all_gather(flow, call, algorithm); break;
     case CALL_GATHER: plan_gather(flow, call); break;
     case CALL_SCATTER: plan_scatter(flow, call); break;

@@ -309,6 +309,8 @@ static const struct {
     [CALL_SCATTER] = {"scatter", " from", false},
     [CALL_ALL_TO_ALL] = {"all_to_all", NULL, false},
     [CALL_BARRIER] = {"barrier", NULL, false},
+    [CALL_SPLIT] = {"split", NULL, false},
+    [CALL_DUPLICATE] = {"duplicate", NULL, false},
     [CALL_SEND] = {"send", NULL, false},
     [CALL_RECV] = {"recv", NULL, false},
 };
@@ -323,8 +325,8 @@ static void describe_call(char *text, size_t text_bytes,
     bool known = kind < CALL_OPS;
     size_t used;
 
-    if (kind == CALL_BARRIER) {
-        snprintf(text, text_bytes, "barrier");
+    if (kind == CALL_BARRIER || kind == CALL_SPLIT || kind == CALL_DUPLICATE) {
+        snprintf(text, text_bytes, "%s", words_of[kind].name);
         return;
     }
     used = (size_t)snprintf(

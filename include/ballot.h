@@ -473,6 +473,7 @@ BALLOT_API int ballot_comm_dissent(const struct ballot_comm *comm,
                                    uint64_t *differing, uint64_t *counted);
 
 #include "ballot_aspis.h"
+#include "ballot_membership.h"
 
 #ifdef __cplusplus
 }
