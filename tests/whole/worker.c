@@ -160,6 +160,12 @@ static const struct {
     {"memory", memory},
     {"launched", launched},
     {"allgather", allgather},
+    {"part", part},
+    {"side", side},
+    {"mistake", mistake},
+    {"remake", remake},
+    {"survive", survive},
+    {"inherit", inherit},
 };
 
 int main(int count, char **words)

@@ -29,6 +29,9 @@ void *need_memory(size_t bytes);
 /* Joins as the environment says; `config` may be NULL. */
 struct ballot_comm *join(const struct ballot_config *config);
 
+/* "usage": what this process has taken after so many cycles. */
+void say_usage(uint64_t cycle, uint64_t begin);
+
 uint64_t mix(uint64_t x);
 /* Goes on from `hash`; begin with 0. */
 uint64_t digest(uint64_t hash, const void *bytes, size_t count);
@@ -52,6 +55,13 @@ int by_id(void);     /* a unique id that travels in a file */
 int launched(void);  /* by whomever: communicators, one after the other */
 int allgather(void); /* threads that gather through memory */
 int serve(void);     /* no rank: a server, and what its jobs leave behind */
+
+int part(void);    /* splits and copies, and what they compute */
+int side(void);    /* parent and children in several threads at once */
+int mistake(void); /* splits that one rank, or all, get wrong */
+int remake(void);  /* communicators made of one, and what they leave behind */
+int survive(void); /* votes until somebody dies, then goes on without it */
+int inherit(void); /* what the new one has of the old one's configuration */
 
 int values(void);  /* every type and option against another computation */
 int dissent(void); /* what this rank has counted of it */

@@ -54,7 +54,7 @@ static uint64_t count_descriptors(void)
 }
 
 /* Measuring takes memory too: the first time is not looked at. */
-static void say_usage(uint64_t cycle, uint64_t begin)
+void say_usage(uint64_t cycle, uint64_t begin)
 {
     say("usage cycle=%llu fds=%llu threads=%llu rss=%llu size=%llu maps=%llu "
         "ms=%llu",
