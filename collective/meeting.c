@@ -107,27 +107,39 @@ static int meet_alone(struct meeting *m, char *why)
 
 /* ---- At a place that all know ---- */
 
+static bool is_loopback(const struct place *place)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&place->address;
+    const struct sockaddr_in6 *v6 =
+        (const struct sockaddr_in6 *)&place->address;
+
+    if (place->address.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* Words that mean nothing but this host. */
+static bool says_loopback(const char *root)
+{
+    return strncmp(root, "127.", 4) == 0 || strncmp(root, "[::1]:", 6) == 0 ||
+           strncmp(root, "localhost:", 10) == 0;
+}
+
 /*
  * A launcher names hosts, and a host's own name often means its loopback to
- * itself. There only its own processes would find rank 0, so it listens at the
- * address of its route to others instead.
+ * itself, where no other host finds rank 0. All ranks of that host take the
+ * address of its route to others instead, which its name means elsewhere.
  */
 static int leave_loopback(struct place *place, char *why)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)&place->address;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&place->address;
-    in_port_t port = v4->sin_port;
-    int rc;
+    in_port_t port =
+        place->address.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port;
+    int rc =
+        bootstrap_local_address(getenv("BALLOT_SOCKET_IFNAME"), NULL, 0,
+                                &place->address, &place->address_bytes, why);
 
-    if (place->address.ss_family == AF_INET6) {
-        port = v6->sin6_port;
-        if (!IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
-            return 0;
-    } else if (ntohl(v4->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
-        return 0;
-    }
-    rc = bootstrap_local_address(getenv("BALLOT_SOCKET_IFNAME"), NULL, 0,
-                                 &place->address, &place->address_bytes, why);
     if (rc == 0 && place->address.ss_family == AF_INET6)
         v6->sin6_port = port;
     else if (rc == 0)
@@ -142,14 +154,14 @@ static int meet_at_root(struct meeting *m, const struct launcher *l,
     bool named = given != NULL && *given != '\0';
     int rc = roots_read_place(&m->place, l->root, auth, l->rank, why);
 
+    if (rc == 0 && !named && !l->one_host && !says_loopback(l->root) &&
+        is_loopback(&m->place))
+        rc = leave_loopback(&m->place, why);
     if (rc < 0 || l->rank != 0)
         return rc;
-    if (!named && !l->one_host && l->ranks > 1)
-        rc = leave_loopback(&m->place, why);
-    if (rc == 0)
-        rc = bootstrap_root_open(&m->root, (struct sockaddr *)&m->place.address,
-                                 m->place.address_bytes, &m->place.credentials,
-                                 0, deadline_ns, why);
+    rc = bootstrap_root_open(&m->root, (struct sockaddr *)&m->place.address,
+                             m->place.address_bytes, &m->place.credentials, 0,
+                             deadline_ns, why);
     /* A job of one may leave the port to the system. */
     if (rc == 0 && l->ranks == 1)
         bootstrap_root_address(m->root, &m->place.address,

@@ -238,7 +238,30 @@ static int ask_route(const struct sockaddr *towards, socklen_t towards_bytes,
     return result;
 }
 
-/* The address of the default route; a host without one talks to itself. */
+/* Of the best interface that leads to other hosts; false: none does. */
+static bool find_outside(struct sockaddr_storage *local)
+{
+    struct ifaddrs *interfaces;
+    socklen_t bytes;
+    int best_rate = 0;
+
+    if (getifaddrs(&interfaces) < 0)
+        return false;
+    for (struct ifaddrs *i = interfaces; i != NULL; i = i->ifa_next) {
+        int rated =
+            (i->ifa_flags & IFF_LOOPBACK) != 0 ? 0 : rate(i, NULL, AF_UNSPEC);
+
+        if (rated > best_rate) {
+            best_rate = rated;
+            give(i->ifa_addr, local, &bytes);
+        }
+    }
+    freeifaddrs(interfaces);
+    return best_rate > 0;
+}
+
+/* The address of the default route. The hosts of a cluster may have none to
+ * reach each other; a host without any network talks to itself. */
 static void find_default(struct sockaddr_storage *local)
 {
     struct sockaddr_in somewhere = {
@@ -249,7 +272,8 @@ static void find_default(struct sockaddr_storage *local)
     struct sockaddr_in *loopback = (struct sockaddr_in *)local;
 
     if (ask_route((const struct sockaddr *)&somewhere, sizeof(somewhere),
-                  local) == 0)
+                  local) == 0 ||
+        find_outside(local))
         return;
     memset(local, 0, sizeof(*local));
     loopback->sin_family = AF_INET;

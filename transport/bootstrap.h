@@ -87,7 +87,8 @@ void bootstrap_format(const struct sockaddr *address, socklen_t address_bytes,
 /*
  * A local address to listen on: of the interface called `name` (or the IP in
  * it); with NULL the local address of the route to `towards`, or with that NULL
- * too, of the route to other hosts (loopback if there is none). Port 0. An
+ * too, of the route to other hosts (without one, of any interface that leads to
+ * others, or loopback). Port 0. An
  * interface's address is of the family of `towards`; without it, IPv4 first.
  *   -ENODEV  no such interface, or it has no address, or there is no route;
  *            *why lists those there
