@@ -4,125 +4,11 @@
 #
 #   test_launchers.sh BUILD_DIR
 #
-# Each launcher is really started; Slurm's daemons too, in a folder of their own.
-# A launcher that is not installed is left out, and said so.
+# Each launcher is really started, Slurm with its daemons. One that is not
+# installed is left out, and that is said.
 set -u
-
-build=${1:?usage: test_launchers.sh BUILD_DIR}
-build=$(cd "$build" && pwd) || exit 1
-work=$(mktemp -d) || exit 1
-daemons=()
-failed=0
-ran=0
-
-end_all() {
-    local i
-
-    for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
-        kill "${daemons[i]}" 2>/dev/null
-        wait "${daemons[i]}" 2>/dev/null
-    done
-    rm -rf "$work"
-}
-trap end_all EXIT
-trap 'exit 1' HUP INT TERM
-
-# What an outer launcher, or who started us, has set is not to be seen.
-for name in $(compgen -e | grep -E '^(BALLOT|OMPI|PMIX?|SLURM|MPI)_'); do
-    unset "$name"
-done
-unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE MASTER_ADDR MASTER_PORT
-export BALLOT_INIT_TIMEOUT_MS=30000 BALLOT_TIMEOUT_MS=20000
-head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$work/key"
-chmod 600 "$work/key"
-worker=$build/tests/worker
-
-judge() {
-    if [ "$2" -eq 0 ]; then
-        echo "PASS $1"
-    else
-        echo "FAIL $1:"
-        tail -n 20 "$work/output"
-        failed=1
-    fi
-}
-
-# joins NAME RANKS COMMAND...: so many ranks come together twice, and each
-# finds votes and sums right.
-joins() {
-    local name=$1 ranks=$2 r t good=0
-
-    shift 2
-    timeout 100 "$@" "$worker" launched times=2 >"$work/output" 2>&1 || good=1
-    for ((r = 0; r < ranks; r++)); do
-        for t in 0 1; do
-            [ "$(grep -c "launched rank=$r ranks=$ranks time=$t wrong=0" \
-                "$work/output")" -eq 1 ] || good=1
-        done
-    done
-    judge "$name" $good
-}
-
-# has NAME PATTERN COMMAND...: it succeeds and prints PATTERN.
-has() {
-    local name=$1 pattern=$2 good=0
-
-    shift 2
-    timeout 100 "$@" >"$work/output" 2>&1 || good=1
-    grep -q -e "$pattern" "$work/output" || good=1
-    judge "$name" $good
-}
-
-# refuses NAME PATTERN COMMAND...: it fails at once and says PATTERN.
-refuses() {
-    local name=$1 pattern=$2 good=0 code
-
-    shift 2
-    timeout 100 "$@" "$worker" launched >"$work/output" 2>&1
-    code=$?
-    if [ $code -eq 0 ] || [ $code -ge 124 ]; then
-        good=1
-    fi
-    grep -q -e "$pattern" "$work/output" || good=1
-    judge "$name" $good
-}
-
-# measures NAME COMMAND...: ballot-perf makes one table, whatever the ranks. Of
-# a small size it would measure its floor by so many passes that it takes minutes
-# where others use the cores.
-measures() {
-    local name=$1 good=0
-
-    shift
-    timeout 100 "$@" "$build/ballot-perf" all_reduce -b 4M -e 4M -n 5 -w 1 \
-        >"$work/output" 2>&1 || good=1
-    [ "$(grep -c '^ *4194304 ' "$work/output")" -eq 1 ] || good=1
-    judge "$name" $good
-}
-
-# example NAME COMMAND...: 5_mpirun, by four ranks.
-example() {
-    local name=$1
-
-    shift
-    has "$name: where ranks run" "rank 3 of 4 runs on $(hostname)$" \
-        "$@" "$build/5_mpirun"
-    grep -q "minus in 500 of 1000 .* sums are 4 and 0$" "$work/output"
-    judge "$name: a vote and a sum" $?
-}
-
-# here PACKAGE PROGRAM...: whether they are installed.
-here() {
-    local package=$1 program
-
-    shift
-    for program in "$@"; do
-        command -v "$program" >/dev/null && continue
-        echo "SKIP: there is no $program (apt-get install $package)"
-        return 1
-    done
-    ran=$((ran + 1))
-}
+# shellcheck source=tests/whole/launchers.bash
+. "$(dirname "$0")/launchers.bash"
 
 # A program that uses MPI too: with_mpi LIBRARY before|after COMMAND...
 with_mpi() {
@@ -161,15 +47,6 @@ END
         "$@" python3 "$work/both.py" "$build/libballot.so" "$library" "$order"
 }
 
-# A sanitizer's runtime would have to be loaded before python3; and what libpmix
-# does not free is not ours.
-sanitized=false
-if grep -q '^BALLOT_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt"; then
-    sanitized=true
-    echo "leak:libpmix.so" >"$work/leaks"
-    export LSAN_OPTIONS="suppressions=$work/leaks:print_suppressions=0"
-fi
-
 # ---- Open MPI ----
 
 open_mpi() {
@@ -194,7 +71,7 @@ open_mpi() {
     refuses "each rank a job of one" "a job of one, but Open MPI has started" \
         "${run[@]}" -n 2 env RANK=0 WORLD_SIZE=1
     measures "ballot-perf under mpirun" "${run[@]}" -n 2
-    example "mpirun" "${run[@]}" -n 4
+    example "mpirun" "$(hostname)" "${run[@]}" -n 4
     "$sanitized" && return
     with_mpi libmpi.so.40 before "${run[@]}" -n 2
     with_mpi libmpi.so.40 after "${run[@]}" -n 2
@@ -215,7 +92,7 @@ mpich() {
     refuses "PMI_SIZE is missing" "PMI_RANK is set, but PMI_SIZE is not" \
         mpiexec.hydra -n 2 env -u PMI_SIZE
     measures "ballot-perf under mpiexec.hydra" mpiexec.hydra -n 2
-    example "mpiexec.hydra" mpiexec.hydra -n 4
+    example "mpiexec.hydra" "$(hostname)" mpiexec.hydra -n 4
     "$sanitized" && return
     with_mpi libmpich.so.12 before mpiexec.hydra -n 2
     with_mpi libmpich.so.12 after mpiexec.hydra -n 2
@@ -223,56 +100,22 @@ mpich() {
 
 # ---- Slurm ----
 
-# A cluster of this host, for this user.
-write_slurm_conf() {
-    local host ports
+# A cluster of this host.
+start_slurm() {
+    local host
 
     host=$(hostname -s)
-    ports=$(python3 - <<'END'
-import socket
-taken = [socket.socket() for _ in range(2)]
-for s in taken:
-    s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in taken))
-END
-    )
-    cat >"$work/slurm.conf" <<END
-ClusterName=ballot
-SlurmctldHost=$host(127.0.0.1)
-SlurmUser=$(id -un)
-SlurmdUser=$(id -un)
-AuthType=auth/munge
-AuthInfo=socket=$work/munge.socket
-CredType=cred/munge
-SlurmctldPort=${ports% *}
-SlurmdPort=${ports#* }
-StateSaveLocation=$work/state
-SlurmdSpoolDir=$work/spool
-SlurmctldPidFile=$work/slurmctld.pid
-SlurmdPidFile=$work/slurmd.pid
-SlurmctldLogFile=$work/slurmctld.log
-SlurmdLogFile=$work/slurmd.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-SelectType=select/linear
-SwitchType=switch/none
-MailProg=/bin/true
-ReturnToService=2
-SlurmdParameters=config_overrides
-NodeName=$host NodeAddr=127.0.0.1 CPUs=16 State=UNKNOWN
-PartitionName=all Nodes=ALL Default=YES State=UP
-END
-    export SLURM_CONF=$work/slurm.conf
+    write_slurm_conf "$host" 127.0.0.1 "$host NodeAddr=127.0.0.1"
+    mkdir -p "$work/state" "$work/spool.$host"
+    start_munge
+    begin slurmctld slurmctld -D
+    begin slurmd slurmd -D
+    wait_until 20 nodes_idle 1 && return 0
+    cat "$work"/*.log "$work"/*.out >"$work/output"
+    return 1
 }
 
-# begin PROGRAM OPTION...: a daemon, which end_all ends.
-begin() {
-    "$@" >"$work/$1.out" 2>&1 &
-    daemons+=($!)
-}
-
-start_slurm() {
+slurm() {
     local wait
 
     mkdir -p "$work/state" "$work/spool"
@@ -321,21 +164,17 @@ slurm() {
     refuses "in an allocation, without srun" \
         "srun has not started this process" salloc -Q -n 4
     measures "ballot-perf under srun" env BALLOT_AUTH=none srun -n 2
-    example "srun" env BALLOT_KEY_FILE="$work/key" srun -n 4
+    example "srun" "$(hostname)" env BALLOT_KEY_FILE="$work/key" srun -n 4
+    end_daemons
 }
 
 # ---- torchrun ----
 
 torch() {
-    local run=(torchrun -r 9:1 -t 9:1 --monitor_interval 0.2 --no_python)
+    local run=("${torchrun[@]}")
     local ranks port
 
-    # The redirection of a rank that is not there keeps 1.13 from failing with
-    # Python 3.11.
-    port=$(python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
+    port=$(free_port)
     for ranks in 2 4; do
         joins "torchrun --nproc_per_node $ranks" $ranks \
             env BALLOT_KEY_FILE="$work/key" "${run[@]}" \
@@ -343,11 +182,12 @@ print(s.getsockname()[1])')
     done
     measures "ballot-perf under torchrun" env BALLOT_AUTH=none "${run[@]}" \
         --master_port "$port" --nproc_per_node 2
-    example "torchrun" env BALLOT_KEY_FILE="$work/key" "${run[@]}" \
+    example "torchrun" "$(hostname)" \
+        env BALLOT_KEY_FILE="$work/key" "${run[@]}" \
         --master_port "$port" --nproc_per_node 4
 }
 
-example "ballot-run" "$build/ballot-run" -n 4
+example "ballot-run" "$(hostname)" "$build/ballot-run" -n 4
 here openmpi-bin mpirun orterun && open_mpi
 here mpich mpiexec.hydra && mpich
 here "slurmctld slurmd slurm-client munge" slurmctld slurmd srun munged && slurm
