@@ -1,24 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# compare_peers.sh - ballot's vote beside the float sums of Open MPI and Gloo.
+# compare_peers.sh - ballot beside Open MPI, MPICH and Gloo: its collectives
+# beside theirs, and its vote beside their float sums.
 #
 # All programs of a case run one after the other in each round, and the rounds
 # are repeated, so that a change of the machine's mood meets all of them.
-# shellcheck disable=SC2317 # functions are called by note() and by trap
+# shellcheck disable=SC2034,SC2317 # the parts in peers/ use and call them
 set -u
 
 usage()
 {
     cat << 'END'
 Usage: compare_peers.sh [--quick] [--json] [--build DIR] [--rounds N]
-  --quick      3 rounds of few iterations; default: 5 rounds
-  --json       print JSON in place of the table
-  --build DIR  where ballot-perf and ballot-run are; default: build/release
-  --rounds N   so many rounds
-Cases: 25,560,000 floats between 4 processes of this host; 64 bytes between 2;
-and, for root, 4 hosts at 1 Gbit/s made of network namespaces. Peers that are
-not installed are left out with a message on standard error.
+                        [--only collectives|votes] [--ranks N,...]
+                        [--over shm,tcp] [--collectives NAME,...]
+                        [--sizes BYTES,...] [--tsv FILE] [--plot FILE.png]
+                        [--gate]
+  --quick        3 rounds of fewer sizes and calls; default: 9 rounds
+  --json         print JSON in place of the tables
+  --build DIR    where libballot, ballot-perf and ballot-run are; default:
+                 build/release
+  --rounds N     so many rounds
+  --only WHAT    collectives: all of ballot's on float32, each size beside the
+                 best peer; votes: a majority beside sums of floats
+Of collectives alone:
+  --ranks, --over, --collectives, --sizes
+                 leave out the rest; default: 2,4 ranks, 8 B to 256 MiB
+  --tsv FILE     write every single time there
+  --plot FILE    draw the ratios (needs gnuplot)
+  --gate         exit with 1 when a required ratio is not reached
+Votes are 25,560,000 floats between 4 processes of this host; 64 bytes between
+2; and, for root, 4 hosts at 1 Gbit/s made of network namespaces. Peers that
+are not installed are left out with a message on standard error.
 END
 }
 
@@ -35,40 +49,55 @@ refuse()
 
 here=$(dirname "$(realpath "$0")")
 build=$here/../build/release
-rounds=5
-quick=0
-format=()
+rounds=0 quick=0 only=all
+ranks_list=2,4 over_list=shm,tcp sizes='' tsv=''
+collectives=all_reduce,broadcast,all_gather,reduce_scatter,all_to_all
+collectives=$collectives,reduce,gather,scatter
+table_options=() format=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --quick) quick=1 rounds=3 ;;
+    --quick) quick=1 ;;
     --json) format=(--json) ;;
-    --build | --rounds)
-        [ $# -gt 1 ] || refuse "$1 needs a value; see --help"
-        if [ "$1" = --build ]; then build=$2; else rounds=$2; fi
-        shift
-        ;;
+    --gate) table_options+=(--gate) ;;
     -h | --help)
         usage
         exit 0
+        ;;
+    --build | --rounds | --only | --ranks | --over | --collectives | --sizes | \
+        --tsv | --plot)
+        [ $# -gt 1 ] || refuse "$1 needs a value; see --help"
+        case $1 in
+        --build) build=$2 ;;
+        --rounds) rounds=$2 ;;
+        --only) only=$2 ;;
+        --ranks) ranks_list=$2 ;;
+        --over) over_list=$2 ;;
+        --collectives) collectives=$2 ;;
+        --sizes) sizes=$2 ;;
+        --tsv) tsv=$2 ;;
+        --plot) table_options+=(--plot "$2") ;;
+        esac
+        shift
         ;;
     *) refuse "no option $1; see --help" ;;
     esac
     shift
 done
-[[ $rounds =~ ^[1-9][0-9]*$ ]] || refuse "--rounds $rounds is no number; give 5"
-for program in ballot-perf ballot-run; do
-    [ -x "$build/$program" ] ||
+[ "$rounds" != 0 ] || rounds=$((quick ? 3 : 9))
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || refuse "--rounds $rounds is no number; give 9"
+[[ $only =~ ^(all|collectives|votes)$ ]] ||
+    refuse "--only $only; give collectives or votes"
+[[ $ranks_list,$sizes =~ ^[0-9,]+$ ]] ||
+    refuse "--ranks and --sizes are numbers with commas between, as in 2,4"
+for over in ${over_list//,/ }; do
+    [[ $over =~ ^(shm|tcp)$ ]] || refuse "--over $over; give shm, tcp or both"
+done
+for program in ballot-perf ballot-run libballot.so; do
+    [ -e "$build/$program" ] ||
         refuse "no $build/$program; build it, or say where with --build DIR"
 done
-
+build=$(realpath "$build")
 python=/usr/bin/python3
-count=25560000
-if [ "$quick" -eq 1 ]; then
-    large_iterations=5 small_iterations=2000 host_iterations=5 gloo_iterations=1
-else
-    large_iterations=10 small_iterations=20000 host_iterations=20
-    gloo_iterations=3
-fi
 
 read -r load _ < /proc/loadavg
 if [ "${load%.*}" -ge 1 ]; then
@@ -76,154 +105,30 @@ if [ "${load%.*}" -ge 1 ]; then
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/compare-peers-XXXXXX")
-net=ballot-$$ # prefix of the namespaces
-hosts=4
-results=$work/results.tsv
-: > "$results"
-
+failed=0
 clean_up()
 {
-    local jobs host
+    local jobs
 
     jobs=$(jobs -p)
     # shellcheck disable=SC2086 # one number for each job
     [ -n "$jobs" ] && kill $jobs 2> /dev/null
     wait
-    # The links end with their namespaces.
-    for host in switch $(seq 0 $((hosts - 1))); do
-        [ -e "/run/netns/$net-$host" ] && ip netns delete "$net-$host"
-    done
+    if declare -F remove_hosts > /dev/null; then remove_hosts; fi
     rm -rf "$work"
 }
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# ---- Programs: each function prints microseconds a call ---------------------
-
-# json_of FIELD < JSON: of the only row.
-json_of()
-{
-    "$python" -c 'import json, sys
-row = json.load(sys.stdin)["results"][0]
-for key in sys.argv[1].split("."):
-    row = row[key]
-print(row)' "$1"
-}
-
-# note CASE PROGRAM TRANSPORT WIRE_BYTES COMMAND...: one line of the results.
-note()
-{
-    local case=$1 program=$2 transport=$3 wire=$4 us
-
-    shift 4
-    if us=$("$@") && [[ $us =~ ^[0-9.]+$ ]]; then
-        printf '%s\t%s\t%s\t%s\t%s\n' "$case" "$program" "$transport" "$us" \
-            "$wire" >> "$results"
-    else
-        say "$program over $transport failed in case $case: $*"
-        failed=1
-    fi
-}
-
-# ballot RANKS BYTES ITERATIONS TRANSPORT: leaves its JSON for the floor.
-ballot()
-{
-    "$build/ballot-perf" all_reduce --ranks "$1" -b "$2" -e "$2" -n "$3" -w 2 \
-        -c "$check" --transport "$4" --timeout 300 --json \
-        > "$work/ballot.json" || return 1
-    json_of out_of_place.time < "$work/ballot.json"
-}
-
-# ompi RANKS COUNT ITERATIONS TRANSPORT
-ompi()
-{
-    local btl=self,vader
-
-    [ "$4" = tcp ] && btl=self,tcp
-    timeout 300 mpirun --allow-run-as-root --oversubscribe --bind-to none \
-        --mca btl_base_warn_component_unused 0 --mca pml ob1 --mca btl "$btl" \
-        -np "$1" "$work/ompi_all_reduce" "$2" "$3" 2
-}
-
-# gloo RANKS COUNT ITERATIONS
-gloo()
-{
-    GLOO_SOCKET_IFNAME=lo "$build/ballot-run" -n "$1" --timeout 300 \
-        "$python" "$here/peers/gloo_all_reduce.py" "$2" "$3" 2 |
-        sed -n 's/^\[0\] //p'
-}
-
-# ---- Hosts: namespaces on a switch that is one too --------------------------
-
-make_hosts()
-{
-    local host
-
-    ip netns add "$net-switch" &&
-        ip -n "$net-switch" link add switch type bridge &&
-        ip -n "$net-switch" link set switch up || return 1
-    for ((host = 0; host < hosts; host++)); do
-        ip netns add "$net-$host" &&
-            ip -n "$net-$host" link set lo up &&
-            ip -n "$net-switch" link add "port$host" type veth \
-                peer name eth0 netns "$net-$host" &&
-            ip -n "$net-switch" link set "port$host" master switch up &&
-            ip -n "$net-$host" address add "10.77.0.$((host + 1))/24" dev eth0 &&
-            ip -n "$net-$host" link set eth0 up &&
-            slow_down "$net-$host" eth0 &&
-            slow_down "$net-switch" "port$host" || return 1
-    done
-}
-
-# slow_down NAMESPACE LINK: what leaves it, to 1 Gbit/s.
-slow_down()
-{
-    tc -n "$1" qdisc add dev "$2" root tbf rate 1gbit burst 128kb latency 20ms
-}
-
-# on_hosts COMMAND...: as one rank on each host; prints what rank 0 prints.
-port=29400
-on_hosts()
-{
-    local host jobs=() code=0
-
-    for ((host = hosts - 1; host >= 0; host--)); do
-        ip netns exec "$net-$host" env BALLOT_RANK="$host" \
-            BALLOT_RANKS="$hosts" BALLOT_ROOT="10.77.0.1:$port" \
-            BALLOT_KEY_FILE="$work/key" BALLOT_TRANSPORT=tcp \
-            GLOO_SOCKET_IFNAME=eth0 timeout 300 "$@" \
-            > "$work/host.$host" < /dev/null &
-        jobs+=($!)
-    done
-    for host in "${jobs[@]}"; do
-        wait "$host" || code=1
-    done
-    cat "$work/host.0"
-    return "$code"
-}
-
-ballot_hosts()
-{
-    on_hosts "$build/ballot-perf" all_reduce -b $((4 * count)) \
-        -e $((4 * count)) -n "$host_iterations" -w 2 -c "$check" --json \
-        > "$work/hosts.json" || return 1
-    json_of out_of_place.time < "$work/hosts.json"
-}
-
-gloo_hosts()
-{
-    on_hosts "$python" "$here/peers/gloo_all_reduce.py" "$count" \
-        "$gloo_iterations" 1
-}
-
 # ---- Who is here ------------------------------------------------------------
 
 have_ompi=0
-if ! command -v mpicc > /dev/null || ! command -v mpirun > /dev/null; then
-    say "no mpicc or mpirun: Open MPI is left out (apt-get install" \
-        "libopenmpi-dev openmpi-bin)"
-elif mpicc -O2 -o "$work/ompi_all_reduce" "$here/peers/ompi_all_reduce.c"; then
+if ! command -v mpicc.openmpi > /dev/null ||
+    ! command -v mpirun.openmpi > /dev/null; then
+    say "no mpicc.openmpi or mpirun.openmpi: Open MPI is left out (apt-get" \
+        "install libopenmpi-dev openmpi-bin)"
+else
     have_ompi=1
 fi
 have_gloo=0
@@ -233,58 +138,30 @@ if "$python" -c 'import torch.distributed' 2> /dev/null; then
 else
     say "no torch for $python: Gloo is left out (apt-get install python3-torch)"
 fi
-have_hosts=0
-if [ "$(id -u)" -ne 0 ]; then
-    say "not root: the case with 4 hosts is left out (it makes network" \
-        "namespaces)"
-elif make_hosts 2> "$work/hosts.log"; then
-    have_hosts=1
-    (umask 077 && head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' \
-        > "$work/key" && echo >> "$work/key")
-else
-    say "no network namespaces, the case with 4 hosts is left out:" \
-        "$(cat "$work/hosts.log")"
+
+# ---- What is measured -------------------------------------------------------
+
+if [ "$only" != votes ]; then
+    # shellcheck source=peers/sizes.sh
+    . "$here/peers/sizes.sh"
+    measure_sizes
 fi
-
-# ---- Rounds -----------------------------------------------------------------
-
-# wire RANKS BYTES: what each rank of a ring or of sharded servers sends.
-wire()
-{
-    echo $((2 * ($1 - 1) * $2 / $1))
-}
-
-signs_large=$(wire 4 $((count / 8)))
-floats_large=$(wire 4 $((4 * count)))
-failed=0
-check=1 # results are compared in the first round
-for ((round = 1; round <= rounds; round++)); do
-    say "round $round of $rounds"
-    for over in shm tcp; do
-        note large "ballot majority" $over "$signs_large" \
-            ballot 4 $((4 * count)) "$large_iterations" $over
-        note large floor $over 0 json_of floor_us < "$work/ballot.json"
-        [ $have_ompi -eq 1 ] && note large "Open MPI sum" $over \
-            "$floats_large" ompi 4 "$count" "$large_iterations" $over
-    done
-    [ $have_gloo -eq 1 ] && note large "Gloo sum" tcp "$floats_large" \
-        gloo 4 "$count" "$large_iterations"
-    for over in shm tcp; do
-        note small "ballot majority" $over "$(wire 2 2)" \
-            ballot 2 64 "$small_iterations" $over
-        [ $have_ompi -eq 1 ] && note small "Open MPI sum" $over \
-            "$(wire 2 64)" ompi 2 16 "$small_iterations" $over
-    done
-    [ $have_gloo -eq 1 ] && note small "Gloo sum" tcp "$(wire 2 64)" \
-        gloo 2 16 "$small_iterations"
-    if [ $have_hosts -eq 1 ]; then
-        note hosts "ballot majority" tcp "$signs_large" ballot_hosts
-        port=$((port + 1))
-        [ $have_gloo -eq 1 ] && note hosts "Gloo sum" tcp "$floats_large" \
-            gloo_hosts
-        port=$((port + 1))
-    fi
-    check=0
-done
-"$python" "$here/peers/table.py" "$results" "${format[@]}"
+if [ "$only" != collectives ]; then
+    # shellcheck source=peers/votes.sh
+    . "$here/peers/votes.sh"
+    measure_votes
+fi
+[ ${#format[@]} -eq 0 ] || echo '{'
+if [ "$only" != votes ]; then
+    [ ${#format[@]} -eq 0 ] || echo '"collectives":'
+    "$python" "$here/peers/sizes_table.py" "$work/sizes.tsv" "${format[@]}" \
+        "${table_options[@]}" || failed=1
+    [ -z "$tsv" ] || cp "$work/sizes.tsv" "$tsv" || failed=1
+    [ ${#format[@]} -eq 0 ] || [ "$only" != all ] || echo ','
+fi
+if [ "$only" != collectives ]; then
+    [ ${#format[@]} -eq 0 ] || echo '"votes":'
+    "$python" "$here/peers/table.py" "$work/votes.tsv" "${format[@]}"
+fi
+[ ${#format[@]} -eq 0 ] || echo '}'
 exit "$failed"

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+# sizes.sh - the collectives of ballot beside those of its peers, of every
+# size. Sourced by compare_peers.sh.
+# shellcheck shell=bash disable=SC2154,SC2034 # its variables
+#
+# Each program goes through all collectives and sizes in one job, so that a
+# round pays once for its start. Ranks that have a core each are bound to it,
+# but for Gloo's, which have two threads; where ranks are more than cores, none
+# is. Each library waits as it does by itself: with more ranks than cores, Open
+# MPI gives way to others while it waits, and MPICH does not.
+
+if [ -z "$sizes" ]; then
+    if [ "$quick" -eq 1 ]; then
+        sizes=8,512,1024,8192,65536,1048576,16777216
+    else
+        sizes=8,64,512,1024,4096,16384,65536,262144,1048576,4194304,16777216
+        sizes=$sizes,67108864,268435456
+    fi
+fi
+batch_ms=$((quick ? 10 : 30))
+
+# time_sizes RANKS OVER PROGRAM COMMAND...: adds the lines of one job.
+time_sizes()
+{
+    local ranks=$1 over=$2 program=$3
+
+    shift 3
+    if timeout -k 5 600 "$@" "$collectives" "$sizes" "$batch_ms" "$checked" \
+        > "$work/lines" 2> "$work/errors"; then
+        # ballot-run writes the rank before each line.
+        sed "s/^\[0\] //; s/^/$ranks\t$over\t$program\t/" "$work/lines" \
+            >> "$work/sizes.tsv"
+    else
+        say "$program over $over with $ranks ranks failed:" \
+            "$(tail -3 "$work/errors")"
+        failed=1
+    fi
+}
+
+# time_peers RANKS OVER: all that are here, one after the other.
+time_peers()
+{
+    local ranks=$1 over=$2 launch mpi=() ucx=(env)
+
+    launch=("$build/ballot-run" -n "$ranks")
+    if [ "$over" = tcp ]; then
+        mpi=(--mca pml ob1 --mca btl 'self,tcp')
+        ucx=(env MPIR_CVAR_NOLOCAL=1 UCX_TLS='self,tcp' UCX_NET_DEVICES=lo)
+    fi
+    BALLOT_TRANSPORT=$over time_sizes "$ranks" "$over" ballot \
+        "${launch[@]}" --bind core "$work/ballot_sizes"
+    if [ "$have_ompi" -eq 1 ]; then
+        if [ "$ranks" -le "$(nproc)" ]; then
+            mpi+=(--bind-to core)
+        else
+            mpi+=(--bind-to none)
+        fi
+        time_sizes "$ranks" "$over" ompi mpirun.openmpi --allow-run-as-root \
+            --oversubscribe --mca btl_base_warn_component_unused 0 \
+            -np "$ranks" "${mpi[@]}" "$work/ompi_sizes"
+    fi
+    if [ "$have_mpich" -eq 1 ]; then
+        [ "$ranks" -gt "$(nproc)" ] || ucx+=(HYDRA_BINDING=core)
+        time_sizes "$ranks" "$over" mpich "${ucx[@]}" mpirun.mpich \
+            -np "$ranks" "$work/mpich_sizes"
+    fi
+    if [ "$have_gloo" -eq 1 ] && [ "$over" = tcp ]; then
+        GLOO_SOCKET_IFNAME=lo time_sizes "$ranks" "$over" gloo \
+            "${launch[@]}" "$python" "$here/peers/gloo_sizes.py"
+    fi
+}
+
+compile_sizes()
+{
+    local sources=("$here/peers/sizes.c")
+
+    cc -O2 -I "$here/../include" "$here/peers/ballot_sizes.c" "${sources[@]}" \
+        -L "$build" -lballot -Wl,-rpath,"$build" -o "$work/ballot_sizes" ||
+        refuse "the program for ballot was not built"
+    if [ "$have_ompi" -eq 1 ]; then
+        mpicc.openmpi -O2 "$here/peers/mpi_sizes.c" "${sources[@]}" \
+            -o "$work/ompi_sizes" || have_ompi=0
+    fi
+    have_mpich=0
+    if ! command -v mpicc.mpich > "$work/which" ||
+        ! command -v mpirun.mpich > "$work/which"; then
+        say "no mpicc.mpich or mpirun.mpich: MPICH is left out (apt-get" \
+            "install libmpich-dev mpich)"
+    elif mpicc.mpich -O2 "$here/peers/mpi_sizes.c" "${sources[@]}" \
+        -o "$work/mpich_sizes"; then
+        have_mpich=1
+    fi
+}
+
+measure_sizes()
+{
+    local checked=1 round ranks over # results are compared in the first round
+
+    compile_sizes
+    : > "$work/sizes.tsv"
+    for ((round = 1; round <= rounds; round++)); do
+        say "round $round of $rounds, collectives"
+        for ranks in ${ranks_list//,/ }; do
+            for over in ${over_list//,/ }; do
+                time_peers "$ranks" "$over"
+            done
+        done
+        checked=0
+    done
+}
