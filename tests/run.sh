@@ -107,7 +107,7 @@ setarch -R true 2> /dev/null && plain=(setarch -R)
 # are only slow there.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
     -L '^(unit|contract|whole)$' \
-    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|trial|verdict.*|verifier(_rules|_copies)?|vote|vote_sweep)$|^whole[.](aspis_(shm|tcp|tables)|examples|training|values|launchers|life|ballot_run|bench_kernels)'
+    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|trial|verdict.*|verifier(_rules|_copies)?|vote|vote_sweep)$|^whole[.](aspis_(shm|tcp|tables)|examples|training|values|launchers|life|ballot_run|bench_kernels|compare_peers|perf)'
 
 if "$full"; then
     build clang
