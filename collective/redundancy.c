@@ -249,7 +249,8 @@ static const struct kernels *kernels_for(const char *name, const void *from,
     const struct kernels *kernels = kernels_pick(wanted);
 
     if ((unsigned)type >= BALLOT_VOTE_TYPES)
-        report_thread("%s: there is no type %d", name, (int)type);
+        report_thread("%s: type %d has no signs: floats have, and signs", name,
+                      (int)type);
     else if (count > 0 && (from == NULL || to == NULL))
         report_thread("%s: a buffer of %zu values is NULL", name, count);
     else if (kernels == NULL)

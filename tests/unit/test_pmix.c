@@ -18,6 +18,15 @@
 #include "collective/comm.h"
 #include "collective/pmix.h"
 
+/* libpmix keeps a string of what it is asked for, before it knows whether there
+ * is a launcher. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
+    void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libpmix.so";
+}
+
 #ifdef PMIX_HEADER
 #include <pmix.h>
 
