@@ -64,7 +64,7 @@ alone byzantine_starts 60 "${byzantine[@]}" false-offer vanish vanish-early \
     huge-offer garbage-offer truncated-offer half-open
 
 aspis=(python3 -B "$whole/test_aspis.py" "$build" verbs)
-long aspis_7           60 "${aspis[@]}" seven
+long aspis_7           90 "${aspis[@]}" seven
 long aspis_apart       30 "${aspis[@]}" apart
 long aspis_15          90 "${aspis[@]}" fifteen
 long aspis_rewrites    30 python3 -B "$whole/test_aspis_races.py" "$build" \
