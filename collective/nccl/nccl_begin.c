@@ -224,7 +224,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *asyncError)
         *asyncError = comm->users > 0 || comm->pending != NULL ? ncclInProgress
                                                                : ncclSuccess;
     else
-        *asyncError = comm->state;
+        *asyncError = comm->children > 0 ? ncclInProgress : comm->state;
     pthread_mutex_unlock(&comm->lock);
     return ncclSuccess;
 }

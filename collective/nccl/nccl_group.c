@@ -21,6 +21,8 @@ struct item {
     struct ncclComm *comm;
     nccl_job_fn *run; /* NULL: it is a call */
     void *context;
+    struct item *next; /* the next job of the same parent */
+    bool chained;      /* to one before it */
     struct nccl_call call;
     struct ballot_request *request;
     uint32_t lane;
@@ -96,14 +98,52 @@ ncclResult_t nccl_group_add_job(struct ncclComm *comm, nccl_job_fn *run,
     return ncclSuccess;
 }
 
-/* ---- Jobs: each waits for other ranks, so all at once ---- */
+/*
+ * ---- Jobs: each waits for other ranks, so all at once; but what is made of
+ * one communicator goes in order ----
+ */
 
-static void *run_item(void *context)
+static void *run_items(void *context)
 {
-    struct item *item = context;
+    struct item *item, *next = context;
 
-    item->result = nccl_job_run(item->comm, item->run, item->context);
+    while (next != NULL) {
+        item = next;
+        next = item->next;
+        item->result = nccl_job_run(item->comm, item->run, item->context);
+    }
     return NULL;
+}
+
+/* The one before it that is made of the same communicator. */
+static struct item *find_before(const struct group *group, size_t index)
+{
+    const struct ncclComm *parent = group->items[index].comm->parent;
+
+    for (size_t i = index; parent != NULL && i-- > 0;)
+        if (group->items[i].comm->parent == parent)
+            return &group->items[i];
+    return NULL;
+}
+
+static void chain(struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        struct item *before = find_before(group, i);
+
+        group->items[i].chained = before != NULL;
+        if (before != NULL)
+            before->next = &group->items[i];
+    }
+}
+
+static void drop_jobs(struct item *item)
+{
+    for (; item != NULL; item = item->next) {
+        nccl_job_drop(item->comm, item->context);
+        item->result = nccl_fail(NULL, ncclSystemError,
+                                 "ncclGroupEnd: no thread could be started");
+    }
 }
 
 static ncclResult_t run_jobs(struct group *group)
@@ -112,14 +152,17 @@ static ncclResult_t run_jobs(struct group *group)
     ncclResult_t first = ncclSuccess;
     size_t started = 0;
 
-    while (threads != NULL && started < group->count &&
-           pthread_create(&threads[started], NULL, run_item,
-                          &group->items[started]) == 0)
-        started++;
-    for (size_t i = started; i < group->count; i++) {
-        nccl_job_drop(group->items[i].comm, group->items[i].context);
-        group->items[i].result = nccl_fail(
-            NULL, ncclSystemError, "ncclGroupEnd: no thread could be started");
+    chain(group);
+    for (size_t i = 0; i < group->count; i++) {
+        struct item *item = &group->items[i];
+
+        if (item->chained)
+            continue;
+        if (threads != NULL &&
+            pthread_create(&threads[started], NULL, run_items, item) == 0)
+            started++;
+        else
+            drop_jobs(item);
     }
     for (size_t i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
@@ -306,6 +349,7 @@ static ncclResult_t start_behind(const struct group *group)
         for (size_t i = 0; i < group->count; i++) {
             struct ncclComm *comm = group->items[i].comm;
 
+            nccl_job_detach(comm);
             pthread_mutex_lock(&comm->lock);
             comm->state = ncclInProgress;
             pthread_mutex_unlock(&comm->lock);

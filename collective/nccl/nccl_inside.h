@@ -65,8 +65,10 @@ struct ncclComm {
     uint32_t users;
     struct ballot_request *pending; /* a job that the engine does */
     struct ncclComm *parent; /* that a job makes it of; left when it ends */
-    bool doomed;                    /* freed by whoever leaves last */
-    uint32_t made[ncclBallotOps];   /* how often each op was made */
+    bool behind;             /* that job is in a thread of its own */
+    uint32_t children;       /* such jobs; no call may come between theirs */
+    bool doomed;             /* freed by whoever leaves last */
+    uint32_t made[ncclBallotOps]; /* how often each op was made */
     struct ncclWindow_vidmem windows[NCCL_WINDOWS_MAX];
     char error[NCCL_ERROR_BYTES];
 };
@@ -87,6 +89,9 @@ ncclResult_t nccl_from(struct ncclComm *comm, struct ballot_comm *ballot,
  * way, failed, revoked or at its end. Then the call must end with
  * nccl_leave(). */
 ncclResult_t nccl_enter(struct ncclComm *comm, const char *call);
+/* The same for who makes another of it, which a revoked and a failed one
+ * allow. */
+ncclResult_t nccl_enter_any(struct ncclComm *comm, const char *call);
 ncclResult_t nccl_leave(struct ncclComm *comm, ncclResult_t result);
 /* What a collective returned: an error that has ended the communicator becomes
  * its state. */
@@ -109,6 +114,9 @@ ncclResult_t nccl_job_begin(struct ncclComm *comm, nccl_job_fn *run,
 /* In this thread. */
 ncclResult_t nccl_job_run(struct ncclComm *comm, nccl_job_fn *run,
                           void *context);
+/* The job will run in another thread than its caller's: counts it at the
+ * parent. */
+void nccl_job_detach(struct ncclComm *comm);
 /* What a job has made. If it was aborted meanwhile, it is at once. */
 void nccl_adopt(struct ncclComm *comm, struct ballot_comm *ballot);
 /* Counts threads that the process waits for at its exit. */

@@ -122,7 +122,15 @@ ncclResult_t nccl_known(struct ncclComm *comm, const char *call)
                      call);
 }
 
-ncclResult_t nccl_enter(struct ncclComm *comm, const char *call)
+static ncclResult_t in_progress(struct ncclComm *comm, const char *call)
+{
+    return nccl_fail(comm, ncclInvalidArgument,
+                     "%s: the call before has not ended; ask "
+                     "ncclCommGetAsyncError() until it says ncclSuccess",
+                     call);
+}
+
+static ncclResult_t enter(struct ncclComm *comm, const char *call, bool any)
 {
     static const char *const phases[] = {
         [NCCL_REVOKED] = "revoked",
@@ -132,25 +140,36 @@ ncclResult_t nccl_enter(struct ncclComm *comm, const char *call)
     ncclResult_t result = nccl_known(comm, call);
     enum nccl_phase phase;
     ncclResult_t state;
+    bool live;
 
     if (result != ncclSuccess)
         return result;
     pthread_mutex_lock(&comm->lock);
     phase = comm->phase;
-    state = comm->state;
-    if (phase == NCCL_LIVE && state == ncclSuccess)
+    state = comm->children > 0 ? ncclInProgress : comm->state;
+    if (any && state != ncclInProgress)
+        state = ncclSuccess;
+    live = phase == NCCL_LIVE || (any && phase == NCCL_REVOKED);
+    if (live && state == ncclSuccess)
         comm->users++;
     pthread_mutex_unlock(&comm->lock);
-    if (phase != NCCL_LIVE)
+    if (!live)
         return nccl_fail(comm, ncclInvalidUsage,
                          "%s: the communicator was %s; make another", call,
                          phases[phase]);
     if (state == ncclInProgress)
-        return nccl_fail(comm, ncclInvalidArgument,
-                         "%s: the call before has not ended; ask "
-                         "ncclCommGetAsyncError() until it says ncclSuccess",
-                         call);
+        return in_progress(comm, call);
     return state; /* whose words are there already */
+}
+
+ncclResult_t nccl_enter(struct ncclComm *comm, const char *call)
+{
+    return enter(comm, call, false);
+}
+
+ncclResult_t nccl_enter_any(struct ncclComm *comm, const char *call)
+{
+    return enter(comm, call, true);
 }
 
 ncclResult_t nccl_leave(struct ncclComm *comm, ncclResult_t result)
@@ -189,8 +208,12 @@ static ncclResult_t end_job(struct ncclComm *comm, void *context,
 
     free(context);
     comm->parent = NULL;
-    if (parent != NULL)
+    if (parent != NULL) {
+        pthread_mutex_lock(&parent->lock);
+        parent->children -= comm->behind ? 1 : 0;
+        pthread_mutex_unlock(&parent->lock);
         nccl_leave(parent, result);
+    }
     pthread_mutex_lock(&comm->lock);
     comm->state = result;
     pthread_mutex_unlock(&comm->lock);
@@ -201,6 +224,16 @@ ncclResult_t nccl_job_run(struct ncclComm *comm, nccl_job_fn *run,
                           void *context)
 {
     return end_job(comm, context, run(comm, context));
+}
+
+void nccl_job_detach(struct ncclComm *comm)
+{
+    if (comm->parent == NULL)
+        return;
+    pthread_mutex_lock(&comm->parent->lock);
+    comm->behind = true;
+    comm->parent->children++;
+    pthread_mutex_unlock(&comm->parent->lock);
 }
 
 void nccl_adopt(struct ncclComm *comm, struct ballot_comm *ballot)
@@ -242,6 +275,7 @@ static ncclResult_t start_behind(struct ncclComm *comm, nccl_job_fn *run,
     nccl_behind(1);
     if (job != NULL) {
         *job = (struct job){comm, run, context};
+        nccl_job_detach(comm);
         if (pthread_create(&thread, NULL, run_behind, job) == 0) {
             pthread_detach(thread);
             return ncclInProgress;

@@ -137,6 +137,121 @@ ncclResult_t ncclCommGrow(ncclComm_t comm, int nRanks,
 }
 NCCL_TWIN(ncclCommGrow);
 
+/* ---- Splitting and shrinking ---- */
+
+struct parting {
+    bool shrinks;
+    int color, key;
+    unsigned flags;
+    int excluded_count;
+    int excluded[];
+};
+
+static ncclResult_t part(struct ncclComm *comm, void *context)
+{
+    const struct parting *p = context;
+    struct ballot_comm *parent = comm->parent->ballot, *made = NULL;
+    int rc = p->shrinks
+                 ? ballot_comm_shrink(parent, p->excluded, p->excluded_count,
+                                      p->flags, &made, NULL)
+                 : ballot_comm_split(parent, p->color, p->key, &made, NULL);
+
+    if (made != NULL) {
+        pthread_mutex_lock(&comm->lock);
+        comm->ranks = ballot_comm_size(made);
+        comm->rank = ballot_comm_rank(made);
+        pthread_mutex_unlock(&comm->lock);
+        nccl_adopt(comm, made);
+    }
+    return nccl_from(comm, parent,
+                     p->shrinks ? "ncclCommShrink" : "ncclCommSplit", rc);
+}
+
+/* `comm` was entered. Takes p. */
+static ncclResult_t begin_parting(struct ncclComm *comm, const char *call,
+                                  struct parting *p, struct ncclComm **newcomm,
+                                  const ncclConfig_t *config)
+{
+    struct ncclComm *made = NULL;
+    bool blocking;
+    ncclResult_t result =
+        nccl_configure(comm, call, config, comm->blocking, &blocking);
+
+    if (result == ncclSuccess && p != NULL)
+        made = nccl_comm_new(0, -1, blocking);
+    if (made == NULL) {
+        free(p);
+        if (result == ncclSuccess)
+            result = nccl_fail(comm, ncclSystemError, "%s: no memory", call);
+        return nccl_leave(comm, result);
+    }
+    made->parent = comm;
+    if (!p->shrinks && p->color == NCCL_SPLIT_NOCOLOR) {
+        /* Takes part and gets nothing; the job frees what it runs on. */
+        made->doomed = true;
+        return nccl_job_begin(made, part, p);
+    }
+    return nccl_comm_begin(newcomm, made, part, p);
+}
+
+ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key,
+                           ncclComm_t *newcomm, ncclConfig_t *config)
+{
+    static const char name[] = "ncclCommSplit";
+    struct parting *p;
+    ncclResult_t result;
+
+    if (newcomm == NULL)
+        return nccl_fail(NULL, ncclInvalidArgument, "%s: newcomm is NULL",
+                         name);
+    *newcomm = NULL;
+    result = nccl_enter_any(comm, name);
+    if (result != ncclSuccess)
+        return result;
+    p = malloc(sizeof(*p));
+    if (p != NULL)
+        *p = (struct parting){.color = color, .key = key};
+    return begin_parting(comm, name, p, newcomm, config);
+}
+NCCL_TWIN(ncclCommSplit);
+
+ncclResult_t ncclCommShrink(ncclComm_t comm, int *excludeRanksList,
+                            int excludeRanksCount, ncclComm_t *newcomm,
+                            ncclConfig_t *config, int shrinkFlags)
+{
+    static const char name[] = "ncclCommShrink";
+    const size_t bytes =
+        excludeRanksCount > 0 ? (size_t)excludeRanksCount * sizeof(int) : 0;
+    struct parting *p;
+    ncclResult_t result;
+
+    if (newcomm == NULL || excludeRanksCount < 0 ||
+        excludeRanksCount > BALLOT_RANKS_MAX ||
+        (bytes > 0 && excludeRanksList == NULL) ||
+        (shrinkFlags & ~NCCL_SHRINK_ABORT) != 0)
+        return nccl_fail(NULL, ncclInvalidArgument,
+                         "%s: newcomm or the list is NULL, or its count or the "
+                         "flags are out of range",
+                         name);
+    *newcomm = NULL;
+    result = nccl_enter_any(comm, name);
+    if (result != ncclSuccess)
+        return result;
+    p = malloc(sizeof(*p) + bytes);
+    if (p != NULL) {
+        *p = (struct parting){
+            .shrinks = true,
+            .flags =
+                shrinkFlags != 0 ? BALLOT_SHRINK_ABORT : BALLOT_SHRINK_DEFAULT,
+            .excluded_count = excludeRanksCount,
+        };
+        if (bytes > 0)
+            memcpy(p->excluded, excludeRanksList, bytes);
+    }
+    return begin_parting(comm, name, p, newcomm, config);
+}
+NCCL_TWIN(ncclCommShrink);
+
 /* ---- Revoking ---- */
 
 ncclResult_t ncclCommRevoke(ncclComm_t comm, int revokeFlags)
@@ -154,7 +269,10 @@ ncclResult_t ncclCommRevoke(ncclComm_t comm, int revokeFlags)
     live = comm->phase == NCCL_LIVE && comm->ballot != NULL;
     if (live) {
         comm->phase = NCCL_REVOKED;
-        ballot_comm_abort(comm->ballot);
+        /* What is under way must end; ballot makes nothing of one that was
+         * aborted, so one that is at rest is not. */
+        if (comm->users > 0 || comm->pending != NULL)
+            ballot_comm_abort(comm->ballot);
     }
     pthread_mutex_unlock(&comm->lock);
     if (!live)

@@ -82,24 +82,3 @@ ncclResult_t ncclCommMemStats(ncclComm_t comm, ncclCommMemStat_t stat,
     return ncclSuccess;
 }
 NCCL_TWIN(ncclCommMemStats);
-
-static const char no_parts[] =
-    "ballot makes no communicator of another; begin one with "
-    "ncclGetUniqueId() and ncclCommInitRank()";
-
-ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key,
-                           ncclComm_t *newcomm, ncclConfig_t *config)
-{
-    (void)color, (void)key, (void)newcomm, (void)config;
-    return refuse(comm, "ncclCommSplit", no_parts);
-}
-NCCL_TWIN(ncclCommSplit);
-ncclResult_t ncclCommShrink(ncclComm_t comm, int *excludeRanksList,
-                            int excludeRanksCount, ncclComm_t *newcomm,
-                            ncclConfig_t *config, int shrinkFlags)
-{
-    (void)excludeRanksList, (void)excludeRanksCount, (void)newcomm;
-    (void)config, (void)shrinkFlags;
-    return refuse(comm, "ncclCommShrink", no_parts);
-}
-NCCL_TWIN(ncclCommShrink);

@@ -42,3 +42,76 @@ void case_grow(struct rank *r)
         OK(ncclCommDestroy(parent));
     OK(ncclCommDestroy(grown));
 }
+
+/* Colors are odd and even; ranks are turned round by the key. */
+void case_split(struct rank *r)
+{
+    const int color = r->rank % 2;
+    const int members = (r->ranks + 1 - color) / 2;
+    const bool out = r->rank == r->ranks - 1;
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    ncclComm_t half, most, first, second;
+    int ranks = 0, rank = -1;
+    int32_t sum = 0;
+
+    for (int p = color; p < r->ranks; p += 2)
+        sum += p;
+    OK(ncclCommSplit(r->comm, color, -r->rank, &half, NULL));
+    OK(ncclCommCount(half, &ranks));
+    OK(ncclCommUserRank(half, &rank));
+    CHECK(ranks == members && rank == members - 1 - r->rank / 2);
+    sum_is(half, r->rank, sum);
+    OK(ncclCommSplit(r->comm, out ? NCCL_SPLIT_NOCOLOR : 0, 0, &most, NULL));
+    CHECK((most == NULL) == out);
+    if (most != NULL)
+        sum_is(most, 1, r->ranks - 1);
+    OK(ncclCommDestroy(most));
+    /* Two of one in a group, and then one behind the caller. */
+    OK(ncclGroupStart());
+    OK(ncclCommSplit(r->comm, 0, 0, &first, NULL));
+    OK(ncclCommSplit(r->comm, color, 0, &second, NULL));
+    OK(ncclGroupEnd());
+    sum_is(first, 1, r->ranks);
+    sum_is(second, 1, members);
+    OK(ncclCommDestroy(first));
+    OK(ncclCommDestroy(second));
+    config.blocking = 0;
+    WANT(ncclInProgress, ncclCommSplit(r->comm, 0, 0, &first, &config));
+    WANT(ncclSuccess, settle(first));
+    WANT(ncclSuccess, settle(r->comm));
+    OK(ncclCommUserRank(first, &rank));
+    CHECK(rank == r->rank);
+    OK(ncclCommDestroy(first));
+    sum_is(half, 1, members);
+    OK(ncclCommDestroy(half));
+    sum_is(r->comm, 1, r->ranks);
+}
+
+/* Without the last rank: it is left out, and then it has gone. */
+void case_shrink(struct rank *r)
+{
+    int last = r->ranks - 1;
+    ncclComm_t fewer = NULL;
+    float x = 1.0f;
+    int ranks = 0;
+
+    if (r->rank == last) {
+        meet(r);
+        OK(ncclCommAbort(r->comm));
+        r->comm = NULL;
+        return;
+    }
+    OK(ncclCommShrink(r->comm, &last, 1, &fewer, NULL, NCCL_SHRINK_DEFAULT));
+    OK(ncclCommCount(fewer, &ranks));
+    CHECK(ranks == last);
+    sum_is(fewer, 1, last);
+    OK(ncclCommDestroy(fewer));
+    meet(r);
+    CHECK(ncclAllReduce(&x, &x, 1, ncclFloat, ncclSum, r->comm, NULL) !=
+          ncclSuccess);
+    OK(ncclCommShrink(r->comm, NULL, 0, &fewer, NULL, NCCL_SHRINK_ABORT));
+    sum_is(fewer, 1, last);
+    OK(ncclCommDestroy(fewer));
+    OK(ncclCommAbort(r->comm));
+    r->comm = NULL;
+}

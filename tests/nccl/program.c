@@ -30,6 +30,8 @@ static const struct {
     {"abort", case_abort},
     {"revoke", case_revoke},
     {"grow", case_grow},
+    {"split", case_split},
+    {"shrink", case_shrink},
 };
 
 static char **chosen; /* NULL at the end; all where it begins so */
