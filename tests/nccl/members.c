@@ -85,6 +85,11 @@ void case_split(struct rank *r)
     sum_is(half, 1, members);
     OK(ncclCommDestroy(half));
     sum_is(r->comm, 1, r->ranks);
+    /* One that is revoked at rest still can be split. */
+    OK(ncclCommRevoke(r->comm, NCCL_REVOKE_DEFAULT));
+    OK(ncclCommSplit(r->comm, 0, 0, &first, NULL));
+    sum_is(first, 1, r->ranks);
+    OK(ncclCommDestroy(first));
 }
 
 /* Without the last rank: it is left out, and then it has gone. */
