@@ -103,18 +103,54 @@ static void carry(struct flow *flow, const struct move *m, uint8_t *to,
         call->reduction->divide(to, flow->config.ranks, bytes / call->unit);
 }
 
+/* The next move that takes turns goes first, and this one behind all that do.
+ */
+static void turn_stream(struct flow *flow, struct move *m)
+{
+    struct move *last = m;
+
+    while (last->next != MOVE_NONE &&
+           (flow->moves[last->next].flags & MOVE_TURNS) != 0)
+        last = &flow->moves[last->next];
+    if (last == m)
+        return;
+    flow->streams[m->peer].move_head = m->next;
+    flow_wake(flow, m->next);
+    m->next = last->next;
+    last->next = move_index(flow, m);
+}
+
+static void turn_source(struct flow *flow, struct source *s)
+{
+    struct source *last = s;
+
+    while (last->next != MOVE_NONE &&
+           (flow->moves[flow->sources[last->next].move].flags & MOVE_TURNS) !=
+               0)
+        last = &flow->sources[last->next];
+    if (last == s)
+        return;
+    flow->streams[s->peer].source_head = s->next;
+    flow_wake(flow, flow->sources[s->next].move);
+    s->next = last->next;
+    last->next = (uint32_t)(s - flow->sources);
+}
+
 static void consume_sources(struct flow *flow, const struct move *m)
 {
     for (uint32_t i = 0; i < m->sources; i++) {
-        const struct source *s = &flow->sources[m->source_first + i];
+        struct source *s = &flow->sources[m->source_first + i];
         struct stream *stream;
 
         if (s->peer == MOVE_NONE)
             continue;
         stream = &flow->streams[s->peer];
         stream_consume(flow, s->peer);
-        if (!m->complete)
+        if (!m->complete) {
+            if ((m->flags & MOVE_TURNS) != 0)
+                turn_source(flow, s);
             continue;
+        }
         stream->source_head = s->next;
         if (s->next != MOVE_NONE)
             flow_wake(flow, flow->sources[s->next].move);
@@ -209,6 +245,8 @@ bool flow_advance(struct flow *flow, struct move *m, uint64_t *moved)
     consume_sources(flow, m);
     if (m->complete)
         complete(flow, m);
+    else if (m->peer != MOVE_NONE && (m->flags & MOVE_TURNS) != 0)
+        turn_stream(flow, m);
     *moved += bytes;
     return true;
 }

@@ -14,6 +14,10 @@ enum {
     MOVE_FINAL = 2, /* what comes out is the sum: where the call wants the
                        average it is divided */
     MOVE_LAST = 4,  /* not before all that goes to other ranks has gone */
+    MOVE_TURNS = 8, /* takes turns, fragment by fragment, with those of its
+                       streams that do too; they come before all others. Around
+                       a ring each would else wait for the whole of the one
+                       before it, and all for credit */
 };
 
 enum { SCRATCH_BYTES = 65536 };

@@ -36,19 +36,27 @@ static uint8_t *at(const void *memory, uint64_t element, uint32_t unit)
 }
 
 /* Our own values of a block go to a rank as they are. */
-static void send_own(struct flow *f, uint32_t peer, const uint8_t *from,
-                     uint64_t bytes)
+static struct move *send_own(struct flow *f, uint32_t peer, const uint8_t *from,
+                             uint64_t bytes)
 {
     struct move *m = flow_to(f, peer, bytes);
 
     m->flags = MOVE_RAW;
     move_read(f, m, from);
+    return m;
+}
+
+/* Where a ring begins: nobody could pass on what comes to them before all of
+ * their own has gone. */
+static void begin_sum(struct flow *f, const uint8_t *from, uint64_t bytes)
+{
+    send_own(f, plan_behind(f, 1), from, bytes)->flags |= MOVE_TURNS;
 }
 
 /* What has come so far from the rank before us, and our own values. */
 static void add_own(struct flow *f, struct move *m, const uint8_t *own)
 {
-    m->flags |= MOVE_RAW;
+    m->flags |= MOVE_RAW | MOVE_TURNS;
     move_take(f, m, plan_before(f, 1));
     move_read(f, m, own);
 }
@@ -211,7 +219,7 @@ static void all_reduce_ring(struct flow *f, const struct flow_call *call)
     struct move *m;
 
     if (s.count > 0)
-        send_own(f, next, at(call->send, s.first, unit), s.count * unit);
+        begin_sum(f, at(call->send, s.first, unit), s.count * unit);
     for (uint32_t i = 1; i < ranks - 1; i++) {
         s = share_of(call->count, ranks, plan_before(f, i));
         if (s.count > 0)
@@ -322,7 +330,7 @@ static void reduce_scatter_ring(struct flow *f, const struct flow_call *call,
             at(call->send, plan_before(f, i) * call->count, call->unit);
 
         if (i == 1)
-            send_own(f, plan_behind(f, 1), own, bytes);
+            begin_sum(f, own, bytes);
         else if (i < ranks)
             pass_sum(f, own, bytes);
         else
