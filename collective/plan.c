@@ -69,8 +69,8 @@ static enum flow_algorithm allowed(const struct flow *f,
     if (a == FLOW_CHOOSE || call->count == 0 ||
         (a == FLOW_TREE && reduces && !fits_scratch(f, bytes)))
         return choose(f, call);
-    if (a == FLOW_DIRECT && call->call.op == CALL_ALL_REDUCE &&
-        bytes > f->payload)
+    if (call->call.op == CALL_ALL_REDUCE && bytes > f->payload &&
+        a != FLOW_RING && a != FLOW_TREE)
         return FLOW_SPLIT;
     return a;
 }
