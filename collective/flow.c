@@ -189,6 +189,8 @@ int flow_begin(struct flow *flow, uint64_t now_ns, const struct flow_call *call)
         return rc;
     }
     link_dependants(flow);
+    if (!flow->exchanges)
+        flow->begun = call->call.round + 1;
     flow->progress_ns = now_ns;
     flow->active = true;
     /* What came early may not be what we expect. */

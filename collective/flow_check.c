@@ -134,7 +134,7 @@ static bool is_early(struct flow *flow, uint32_t peer,
         return true;
     }
     /* Noted, and not begun yet. */
-    return !flow->active || theirs->round > flow->call.call.round;
+    return theirs->round >= flow->begun;
 }
 
 void check_unexpected(struct flow *flow, uint32_t peer)
