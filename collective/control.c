@@ -274,7 +274,7 @@ bool control_blame(struct ballot_comm *comm, struct rank_mask *missing)
     else if (mask_count(&silent) > 0)
         *missing = silent;
     else if (flow_progress(comm->flow) != UINT64_MAX &&
-             mask_count(&comm->behind) > 0) {
+             !flow_exchanges(comm->flow) && mask_count(&comm->behind) > 0) {
         *missing = comm->behind;
         behind = true;
     }

@@ -120,6 +120,8 @@ void flow_note(struct flow *flow, const struct call *call);
 /* Of the call under way, or the next; that of an exchange is its
  * communicator's next. */
 uint64_t flow_number(const struct flow *flow);
+/* What is under way is an exchange, which has no such number. */
+bool flow_exchanges(const struct flow *flow);
 /* How many calls were noted: the number of the next. */
 uint64_t flow_noted(const struct flow *flow);
 /* Our call `number`, if it is one of the last CALLS_KEPT. */

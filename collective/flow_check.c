@@ -33,6 +33,11 @@ uint64_t flow_number(const struct flow *flow)
                                             : flow->noted_count;
 }
 
+bool flow_exchanges(const struct flow *flow)
+{
+    return flow->active && flow->exchanges;
+}
+
 bool flow_recall(const struct flow *flow, uint64_t number, struct call *call)
 {
     if (number >= flow->noted_count || flow->noted_count - number > CALLS_KEPT)
