@@ -150,6 +150,8 @@ static const struct {
     {"id", by_id},
     {"values", values},
     {"sums", sums},
+    {"collectives", collectives},
+    {"programs", programs},
     {"signum", signum},
     {"feedback", feedback},
     {"dissent", dissent},

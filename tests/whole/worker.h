@@ -66,6 +66,8 @@ int inherit(void); /* what the new one has of the old one's configuration */
 int values(void);  /* every type and option against another computation */
 int dissent(void); /* what this rank has counted of it */
 int sums(void);
+int collectives(void); /* every one, or a sample */
+int programs(void);    /* of calls by a seed, some of them wrong */
 int signum(void);
 int feedback(void);
 int aspis(void);   /* redundant rounds, with liars, and what is reported */

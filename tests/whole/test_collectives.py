@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""test_collectives.py - every collective with every op, type, root and count,
+in place and not, 1 to 17 ranks, against another computation.
+
+test_collectives.py BUILD-FOLDER [shm|tcp|verbs] [full]: a sample by a seed, or
+all of it, which takes minutes.
+"""
+
+import os
+import sys
+
+from whole import Job, check, done, sanitized, transport
+
+full = "full" in sys.argv[3:]
+seed = int(os.environ.get("BALLOT_TEST_SEED", "1"))
+digests = {}
+
+
+def run(ranks, *arguments, **settings):
+    name = " ".join([f"{ranks} ranks", *arguments] +
+                    [f"{k}={v}" for k, v in settings.items()])
+    with Job(ranks, "collectives", f"seed={seed}", *arguments,
+             **settings) as job:
+        lines = [r.all_lines("collectives") for r in job.ranks]
+        said = [line.text for r in job.ranks for line in r.lines
+                if line.word != "collectives"]
+        check(f"{name}: every result is right",
+              all(len(of) == 1 and of[0]["wrong"] == "0" for of in lines)
+              and not said, said[:6])
+        job.finish(name)
+        calls = [of[0]["calls"] for of in lines if of]
+        print(f"     {calls[0] if calls else 0} calls", flush=True)
+        return [of[0]["digest"] for of in lines if of]
+
+
+def alike(ranks, *arguments, ways):
+    """The same bits, whichever way they take."""
+    found = [run(ranks, *arguments, **settings) for settings in ways]
+    check(f"{ranks} ranks: the same bits every time",
+          found[0] and all(one == found[0] for one in found), found)
+
+
+# That transport again, and others beside it: all have the same bits.
+beside = {"shm": [{}, {"TRANSPORT": "tcp"}],
+          "tcp": [{"TCP_ENGINE": "uring"}, {"TCP_ENGINE": "epoll"}]}.get(
+              transport, [{}])
+forced = [{"ALGO": name} for name in ("ring", "split", "tree", "doubling")]
+
+if full:
+    for ranks in range(1, 18):
+        one_of = 1 if ranks <= 5 else ranks
+        alike(ranks, f"one_of={one_of}", "together=200", ways=beside)
+else:
+    for ranks in (2, 4) if sanitized else (1, 2, 3, 4, 7):
+        alike(ranks, f"one_of={40 * ranks}", "count_max=30011", ways=beside)
+    alike(3 if sanitized else 5, "one_of=500", ways=forced)
+    if not sanitized:
+        run(17, "one_of=4000", "count_max=1000", "together=4")
+        run(4, "one_of=1000")
+done()

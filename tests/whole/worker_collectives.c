@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_collectives.c - every collective with every type, op, root and count,
+ * or a sample of them by a seed.
+ */
+#include <stdlib.h>
+
+#include "worker_calls.h"
+
+enum { TOGETHER_MAX = 12 };
+
+struct trial {
+    struct ballot_comm *comm;
+    int ranks;
+    uint64_t calls, wrong, digest;
+    uint64_t at; /* of all calls of the matrix, made or not */
+};
+
+static const size_t counts[] = {0, 1, 17, 63, 1000, 30011, 400009};
+enum { COUNTS = sizeof(counts) / sizeof(counts[0]) };
+
+static void finish(struct trial *t, struct call_made *made)
+{
+    uint64_t wrong = call_wrong(made);
+    char text[96];
+
+    t->digest = call_digest(made, t->digest);
+    t->calls++;
+    t->wrong += wrong;
+    if (wrong != 0)
+        say("differs elements=%llu call=%s", (unsigned long long)wrong,
+            call_text(&made->plan, text));
+    call_free(made);
+}
+
+static void call_once(struct trial *t, const struct call_plan *plan)
+{
+    struct call_made made;
+    char text[96];
+
+    need(call_begin(&made, plan, t->comm, plan->seed % 3 != 0), t->comm,
+         call_text(plan, text));
+    need(call_end(&made, t->comm), t->comm, call_text(plan, text));
+    finish(t, &made);
+}
+
+/* Whether this one of the matrix is of the sample. Large ones are rare. */
+static bool sampled(struct trial *t, size_t count)
+{
+    uint64_t one_of = option("one_of", 1);
+
+    if (one_of > 1 && count > 100000)
+        one_of *= 8;
+    return mix(option("seed", 1) + t->at++) % one_of == 0;
+}
+
+static void every_root(struct trial *t, struct call_plan *plan)
+{
+    int roots =
+        call_has_root(plan->kind) || plan->kind == CALLS_SHIFT ? t->ranks : 1;
+
+    for (plan->root = 0; plan->root < roots; plan->root++)
+        for (int in_place = 0; in_place < 2; in_place++) {
+            plan->in_place = in_place != 0;
+            plan->seed = mix(t->at);
+            if (sampled(t, plan->count))
+                call_once(t, plan);
+        }
+}
+
+static void every_op(struct trial *t, struct call_plan *plan)
+{
+    plan->op = BALLOT_SUM;
+    if (!call_reduces(plan->kind)) {
+        every_root(t, plan);
+        return;
+    }
+    for (int op = 0; op <= BALLOT_OPS; op++) {
+        plan->op = (enum ballot_op)op;
+        if (call_folds(plan->type, plan->op))
+            every_root(t, plan);
+    }
+}
+
+/* The matrix: votes have their own test. */
+static void every_call(struct trial *t)
+{
+    for (int kind = 0; kind < CALLS_KINDS; kind++) {
+        if (kind == CALLS_VOTE)
+            continue;
+        for (int type = 0; type < BALLOT_TYPES; type++)
+            for (int c = 0; c < COUNTS; c++) {
+                struct call_plan plan = {
+                    .kind = (enum call_kind)kind,
+                    .type = (enum ballot_type)type,
+                    .count = counts[c],
+                };
+
+                if (counts[c] <= option("count_max", SIZE_MAX))
+                    every_op(t, &plan);
+            }
+    }
+}
+
+/* Any call, votes too. */
+static struct call_plan any_plan(const struct trial *t, uint64_t random)
+{
+    struct call_plan plan = {
+        .kind = (enum call_kind)(mix(random) % CALLS_KINDS),
+        .type = (enum ballot_type)(mix(random + 1) % BALLOT_TYPES),
+        .op = (enum ballot_op)(mix(random + 2) % (BALLOT_OPS + 1)),
+        .count = mix(random + 3) % 3000,
+        .root = (int)(mix(random + 4) % (uint64_t)t->ranks),
+        .in_place = mix(random + 5) % 2,
+        .seed = mix(random + 6),
+    };
+
+    if (plan.kind == CALLS_VOTE)
+        plan.type = BALLOT_FLOAT32;
+    if (!call_reduces(plan.kind) || !call_folds(plan.type, plan.op)) {
+        plan.op = BALLOT_SUM;
+        if (call_reduces(plan.kind) && plan.type == BALLOT_SIGNS)
+            plan.type = BALLOT_INT16;
+    }
+    return plan;
+}
+
+/* Several calls at once: as requests, or in a group, which may be within
+ * another one; waited for in any order. */
+static void together(struct trial *t, uint64_t random)
+{
+    int count = 2 + (int)(mix(random) % (TOGETHER_MAX - 1));
+    int groups = (int)(mix(random + 1) % 3);
+    struct call_made made[TOGETHER_MAX];
+
+    for (int g = 0; g < groups; g++)
+        need(ballot_group_start(), t->comm, "group_start");
+    for (int i = 0; i < count; i++) {
+        struct call_plan plan = any_plan(t, mix(random + 7 * (uint64_t)i + 2));
+
+        need(call_begin(&made[i], &plan, t->comm, groups > 0 && i % 2 == 0),
+             t->comm, "a call of several");
+    }
+    for (int g = 0; g < groups; g++)
+        need(ballot_group_end(), t->comm, "group_end");
+    for (int i = 0; i < count; i++) {
+        struct call_made *one = &made[(i * 5 + 3) % count];
+
+        if (count % 5 == 0)
+            one = &made[i];
+        need(call_end(one, t->comm), t->comm, "wait");
+        finish(t, one);
+    }
+}
+
+int collectives(void)
+{
+    struct trial t = {.comm = join(NULL)};
+    uint64_t seed = option("seed", 1);
+
+    t.ranks = ballot_comm_size(t.comm);
+    every_call(&t);
+    for (uint64_t i = 0; i < option("together", 20); i++)
+        together(&t, mix(seed * 1000003 + i));
+    say("collectives calls=%llu wrong=%llu digest=%llx",
+        (unsigned long long)t.calls, (unsigned long long)t.wrong,
+        (unsigned long long)t.digest);
+    need(ballot_comm_finalize(&t.comm), NULL, "finalize");
+    return t.wrong != 0;
+}
