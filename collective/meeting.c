@@ -19,19 +19,25 @@ _Static_assert(sizeof(struct invitation) <= PMI_SHARE_BYTES_MAX &&
                    sizeof(struct invitation) <= PMIX_SHARE_BYTES_MAX,
                "launchers carry an invitation");
 
-int meeting_count(struct launcher *launcher, uint64_t deadline_ns, char *why)
-{
-    return launcher->ranks > 0 ? 0
-                               : pmix_size(&launcher->ranks, deadline_ns, why);
-}
-
 /* ---- By the launcher's word ---- */
 
-/* Rank 0's id, once the launcher has carried it: every communicator of this
- * process meets there. */
+/* One thread at a time asks the launcher. Once it has carried rank 0's id,
+ * every communicator of this process meets there. */
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ballot_unique_id shared_id;
 static bool shared;
+
+int meeting_count(struct launcher *launcher, uint64_t deadline_ns, char *why)
+{
+    int rc = 0;
+
+    if (launcher->ranks > 0)
+        return 0;
+    pthread_mutex_lock(&shared_lock);
+    rc = pmix_size(&launcher->ranks, deadline_ns, why);
+    pthread_mutex_unlock(&shared_lock);
+    return rc;
+}
 
 /* Rank 0's invitation to all. */
 static int carry(struct invitation *invitation, const struct launcher *l,
