@@ -3,7 +3,7 @@
 """test_values.py - every type and option through the public API, 1 to 9 ranks;
 each rank recounts each result, and all have the same bits."""
 
-from whole import Job, check, done, sanitized, transport
+from whole import Job, check, done, few, sanitized, transport
 
 
 def run(scenario, ranks, *arguments, **settings):
@@ -22,7 +22,7 @@ def run(scenario, ranks, *arguments, **settings):
         job.finish(name)
 
 
-for ranks in (1, 2, 4, 5) if sanitized else range(1, 10):
+for ranks in (1, 2, 4, 5) if sanitized or few else range(1, 10):
     # Half of the configurations; who runs with one rank more has the others.
     first = ranks % 2 * 16
     some = 6 if sanitized else 8 if transport == "tcp" and ranks > 5 else 16
