@@ -9,6 +9,14 @@
 
 /* ---- What is done about it; without the lock ---- */
 
+/* What we have said leaves, for others wait for it. */
+static void flush(void)
+{
+    atomic_bool never = false;
+
+    engine_drive_until(&never, engine_now());
+}
+
 static void list_left(struct shrinking *s)
 {
     s->child.ranks = 0;
@@ -98,8 +106,7 @@ static enum course join(struct shrinking *s)
     list_left(s);
     s->why[0] = '\0';
     s->child.place = i->place;
-    /* What we have said must have left, for others wait for it. */
-    engine_drive_until(&(atomic_bool){false}, engine_now());
+    flush();
     rc = child_knows_place(&s->child) ? child_join(&s->made, &s->child)
                                       : -EPROTO;
     snprintf(s->join_why, sizeof(s->join_why), "%s",
@@ -162,6 +169,7 @@ static int conclude(struct shrinking *s, enum phase phase, int rc)
         mask_set(&s->m->audience, r);
     membership_state(s->comm);
     engine_unlock();
+    flush();
     if (rc < 0)
         report_error(s->comm, "shrink: %s",
                      s->why[0] != '\0' ? s->why : strerror(-rc));

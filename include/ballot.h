@@ -21,7 +21,8 @@
  *                 missed are gone: take the parameters anew, then go on calling
  *   -ECANCELED    ballot_comm_abort() was called here
  * Without a quorum all of them but -EINVAL end the communicator: every later
- * call on it returns the same error at once.
+ * call on it returns the same error at once; ballot_comm_shrink() makes a
+ * communicator of who is left.
  */
 #ifndef BALLOT_H
 #define BALLOT_H

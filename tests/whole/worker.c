@@ -166,6 +166,7 @@ static const struct {
     {"side", side},
     {"mistake", mistake},
     {"remake", remake},
+    {"cancel", cancel},
     {"survive", survive},
     {"inherit", inherit},
 };

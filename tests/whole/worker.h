@@ -59,6 +59,7 @@ int serve(void);     /* no rank: a server, and what its jobs leave behind */
 int part(void);    /* splits and copies, and what they compute */
 int side(void);    /* parent and children in several threads at once */
 int mistake(void); /* splits that one rank, or all, get wrong */
+int cancel(void);  /* abort while one is made */
 int remake(void);  /* communicators made of one, and what they leave behind */
 int survive(void); /* votes until somebody dies, then goes on without it */
 int inherit(void); /* what the new one has of the old one's configuration */

@@ -275,6 +275,41 @@ int mistake(void)
     return wrong != 0;
 }
 
+/* ---- What is ended by abort ---- */
+
+static void *abort_soon(void *comm)
+{
+    sleep_ms(200);
+    need(ballot_comm_abort(comm), comm, "abort");
+    return NULL;
+}
+
+/* Ranks 0 and 1 wait for rank 2, which does not call; rank 0 gives up. */
+int cancel(void)
+{
+    struct ballot_comm *comm = join(NULL), *made = comm;
+    int rank = ballot_comm_rank(comm);
+    uint64_t begin = now_ns();
+    pthread_t thread;
+
+    if (rank == 0)
+        need(-pthread_create(&thread, NULL, abort_soon, comm), NULL, "thread");
+    if (rank == 2)
+        sleep_ms(600);
+    else if (strcmp(option_text("call", "shrink"), "split") == 0)
+        say_refused("call", comm, ballot_comm_split(comm, 0, 0, &made, NULL),
+                    &made);
+    else
+        say_refused("call", comm,
+                    ballot_comm_shrink(comm, NULL, 0, 0, &made, NULL), &made);
+    say("cancelled ms=%llu", (unsigned long long)(now_ns() - begin) / 1000000);
+    if (rank == 0)
+        pthread_join(thread, NULL);
+    sleep_ms(300); /* who has aborted ends without a goodbye */
+    finalize(&comm);
+    return 0;
+}
+
 /* ---- What is left behind ---- */
 
 static void remake_once(struct ballot_comm *comm, uint64_t cycle)
