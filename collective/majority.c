@@ -147,6 +147,8 @@ void majority_arrived(struct majority *majority, uint32_t server,
 /* Bytes of a chunk in a caller's vector, and a line for what comes with it. */
 static size_t bytes_of(const struct call *call)
 {
+    if (call->coordinates == 0) /* no vote: any type */
+        return LINE_BYTES;
     return LINE_BYTES +
            (size_t)call->coordinates * packing_bits[call->type] / 8;
 }
