@@ -46,6 +46,48 @@ static inline void half_round(uint16_t *to, const float *from, size_t count)
     memcpy(to + i, rounded, (count - i) * sizeof(rounded[0]));
 }
 
+static inline __m512 half_load(const uint16_t *from)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)from));
+}
+
+static inline __m512 half_step(__m512 sum)
+{
+    return _mm512_cvtph_ps(_mm512_cvtps_ph(sum, NEAREST));
+}
+
+/* What is not a number as the one that reduce.h names. */
+static inline void half_store(uint16_t *to, __m512 sum)
+{
+    const __mmask16 none = _mm512_cmp_ps_mask(sum, sum, _CMP_UNORD_Q);
+
+    sum = _mm512_mask_mov_ps(sum, none, _mm512_set1_ps(__builtin_nanf("")));
+    _mm256_storeu_si256((void *)to, _mm512_cvtps_ph(sum, NEAREST));
+}
+
+/*
+ * Folds whole registers of rows, two at least, each row read once and its step
+ * rounded; returns how many elements it has done.
+ */
+#define HALF_ROWS(name, combine)                                               \
+    static inline size_t name(uint16_t *to, const uint16_t *const *rows,       \
+                              uint32_t n, size_t count)                        \
+    {                                                                          \
+        size_t i = 0;                                                          \
+                                                                               \
+        for (; i + WIDE <= count; i += WIDE) {                                 \
+            __m512 sum = half_load(rows[0] + i);                               \
+                                                                               \
+            for (uint32_t r = 1; r < n; r++)                                   \
+                sum = half_step(combine(sum, half_load(rows[r] + i)));         \
+            half_store(to + i, sum);                                           \
+        }                                                                      \
+        return i;                                                              \
+    }
+
+HALF_ROWS(half_add_rows, _mm512_add_ps)
+HALF_ROWS(half_times_rows, _mm512_mul_ps)
+
 #include "reduce_loops.h"
 
 reduction_table reductions_avx512 = REDUCTIONS;

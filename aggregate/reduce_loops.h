@@ -8,6 +8,8 @@
  *
  *   half_widen(float *to, const uint16_t *from, size_t count)
  *   half_round(uint16_t *to, const float *from, size_t count)
+ *   half_add_rows(), half_times_rows(): the first elements of a fold, as many
+ *   as they return
  *
  * of which the second is never given a NaN but 0x7fc00000.
  */
@@ -275,7 +277,8 @@ static inline void half_times(float *sum, const float *more, size_t count)
         float sum[HALF_BLOCK], more[HALF_BLOCK];                               \
         uint16_t rounded[HALF_BLOCK];                                          \
                                                                                \
-        for (size_t i = 0; i < count; i += HALF_BLOCK) {                       \
+        for (size_t i = n > 1 ? combine##_rows(to, rows, n, count) : 0;        \
+             i < count; i += HALF_BLOCK) {                                     \
             size_t block = count - i < HALF_BLOCK ? count - i : HALF_BLOCK;    \
                                                                                \
             half_widen(sum, rows[0] + i, block);                               \
