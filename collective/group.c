@@ -23,7 +23,6 @@ static _Thread_local struct {
     uint32_t depth;
     struct member *members;
     size_t count, room;
-    int error; /* the first, of what could not even be noted */
 } group;
 
 bool group_open(void)
@@ -152,10 +151,15 @@ static int group_message(struct ballot_comm *comm,
     rc = add_message(exchange, message);
     if (rc < 0)
         return rc;
-    if (out != NULL)
-        return add_part(exchange, out);
-    own_exchange(exchange);
-    return 0;
+    if (out == NULL) {
+        own_exchange(exchange);
+        return 0;
+    }
+    rc = add_part(exchange, out);
+    /* A call that has failed does nothing when the group ends. */
+    if (rc < 0)
+        exchange->flow.messages_count--;
+    return rc;
 }
 
 static int exchange(struct ballot_comm *comm,
