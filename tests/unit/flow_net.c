@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow_net.c - a transport of queues, ranks that lie, and what must come out.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow_net.h"
+
+struct net net;
+
+uint64_t net_draw(void)
+{
+    uint64_t z = net.random += 0x9e3779b97f4a7c15;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+static struct wire *wire_of(uint32_t from, uint32_t to)
+{
+    return &net.wires[from * net.ranks + to];
+}
+
+/* ---- A transport ---- */
+
+static void *wire_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
+{
+    struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
+
+    return w->leaving[slot] ? NULL : w->staged[slot];
+}
+
+static int wire_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                    uint32_t bytes)
+{
+    struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
+
+    assert_true(slot < SLOTS && bytes >= LINE_BYTES && bytes <= SLOT_BYTES);
+    assert_true(bytes % 8 == 0 && w->count < QUEUE && !w->leaving[slot]);
+    w->leaving[slot] = true;
+    w->puts[(w->first + w->count++) % QUEUE] = (struct put){slot, bytes};
+    return 0;
+}
+
+static const struct transport wires = {.stage = wire_stage, .put = wire_put};
+
+static void arrives(uint32_t from, uint32_t to, uint32_t slot, uint32_t bytes)
+{
+    const struct event event = {
+        .kind = EVENT_ARRIVED,
+        .peer = from,
+        .slot = slot,
+        .bytes = bytes,
+        .memory = wire_of(from, to)->slots[slot],
+    };
+    uint32_t index;
+
+    if (lane_of(WINDOW, slot, &index) == LANE_STREAM)
+        flow_arrived(net.nodes[to].flow, &event, index);
+    else if (lane_of(WINDOW, slot, &index) == LANE_CREDIT)
+        flow_credited(net.nodes[to].flow, &event);
+}
+
+/* ---- Lies ---- */
+
+/* A message of the liar's is changed, or comes twice, or into another slot. */
+static void lie(struct wire *w, struct put *put)
+{
+    struct header header;
+
+    memcpy(&header, w->slots[put->slot], sizeof(header));
+    net.lies++;
+    switch (net_draw() % 10) {
+    case 0: header.sequence += net_draw() % 20 - 10; break;
+    case 1: header.epoch++; break;
+    case 2: header.call.count ^= 1 << net_draw() % 20; break;
+    case 3: header.call.round += net_draw() % 5 - 2; break;
+    case 4: header.call.op = (uint8_t)net_draw(); break;
+    case 5: header.mask = net_draw(); break;
+    case 6: header.kind = (uint8_t)net_draw(); break;
+    case 7: put->bytes = LINE_BYTES + (uint32_t)(net_draw() % 17) * 8; break;
+    case 8:
+        put->slot = 2 * WINDOW + (uint32_t)(net_draw() % (2 * STREAM_WINDOW));
+        break;
+    default:
+        header.sequence = net_draw();
+        header.mask += net_draw() % 9;
+        break;
+    }
+    memcpy(w->slots[put->slot], &header, sizeof(header));
+}
+
+/* The next put of that wire, if there is one. */
+bool net_deliver(uint32_t from, uint32_t to)
+{
+    struct wire *w = wire_of(from, to);
+    struct put put;
+
+    if (w->count == 0)
+        return false;
+    put = w->puts[w->first];
+    w->first = (w->first + 1) % QUEUE;
+    w->count--;
+    memcpy(w->slots[put.slot], w->staged[put.slot], put.bytes);
+    w->leaving[put.slot] = false;
+    if (from == net.liar && net_draw() % 4 == 0) {
+        if (net_draw() % 2 == 0)
+            arrives(from, to, put.slot, put.bytes);
+        lie(w, &put);
+    }
+    arrives(from, to, put.slot, put.bytes);
+    return true;
+}
+
+/* ---- Ranks ---- */
+
+void net_open(uint32_t ranks, uint64_t seed)
+{
+    net.ranks = ranks;
+    net.random = seed;
+    net.liar = RANKS;
+    net.wires = calloc((size_t)ranks * ranks, sizeof(*net.wires));
+    assert_non_null(net.wires);
+    for (uint32_t r = 0; r < ranks; r++) {
+        struct node *n = &net.nodes[r];
+        const struct flow_config config = {
+            .rank = r,
+            .ranks = ranks,
+            .window = WINDOW,
+            .slot_bytes = SLOT_BYTES,
+            .epoch = EPOCH,
+            .links = n->links,
+        };
+
+        *n = (struct node){.rank = r};
+        for (uint32_t p = 0; p < ranks; p++)
+            n->links[p] = (struct link){
+                .transport = &wires,
+                .endpoint = (struct endpoint *)(void *)n,
+                .peer = p,
+            };
+        assert_int_equal(flow_open(&n->flow, &config), 0);
+    }
+}
+
+void net_close(void)
+{
+    for (uint32_t r = 0; r < net.ranks; r++)
+        flow_close(net.nodes[r].flow);
+    free(net.wires);
+}
+
+/* One round of everything that can happen, each or not as it is drawn; false:
+ * nothing could. */
+static bool turn(void)
+{
+    bool moved = false;
+    uint32_t begin = (uint32_t)(net_draw() % net.ranks);
+
+    for (uint32_t i = 0; i < net.ranks; i++) {
+        struct node *n = &net.nodes[(begin + i) % net.ranks];
+
+        for (uint32_t p = 0; p < net.ranks; p++)
+            if (wire_of(p, n->rank)->count > 0)
+                moved |= net_draw() % 3 == 0 || net_deliver(p, n->rank);
+        for (uint64_t steps = net_draw() % 4; steps > 0; steps--)
+            moved |= flow_step(n->flow, 1) > 0;
+        if (flow_ended(n->flow) != NULL)
+            moved = n->ended = true;
+        if (flow_differs(n->flow, &n->difference))
+            moved = n->differs = true;
+    }
+    return moved;
+}
+
+/* Until nothing happens, however it is drawn. */
+void net_run(void)
+{
+    for (int still = 0; still < 20;)
+        still = turn() ? 0 : still + 1;
+}
+
+void net_begin(struct flow_call *calls)
+{
+    uint32_t begin = (uint32_t)(net_draw() % net.ranks);
+
+    for (uint32_t i = 0; i < net.ranks; i++) {
+        uint32_t r = (begin + i) % net.ranks;
+        struct node *n = &net.nodes[r];
+
+        n->ended = n->differs = false;
+        calls[r].context = n;
+        if (calls[r].call.op != CALL_SEND) {
+            calls[r].call.round = flow_noted(n->flow);
+            flow_note(n->flow, &calls[r].call);
+        }
+        assert_int_equal(flow_begin(n->flow, 1, &calls[r]), 0);
+        /* Some are on their way before others have called. */
+        if (net_draw() % 2 == 0)
+            turn();
+    }
+}
+
+/* ---- Values ---- */
+
+static size_t send_blocks(uint8_t op)
+{
+    return op == CALL_REDUCE_SCATTER || op == CALL_SCATTER ||
+                   op == CALL_ALL_TO_ALL
+               ? net.ranks
+               : 1;
+}
+
+static size_t recv_blocks(uint8_t op)
+{
+    return op == CALL_ALL_GATHER || op == CALL_GATHER || op == CALL_ALL_TO_ALL
+               ? net.ranks
+               : 1;
+}
+
+float data_given(uint32_t rank, size_t i)
+{
+    return (float)((rank * 7919 + i * 104729) % 10007) * 0.37f - 1000.0f;
+}
+
+struct data data_new(const struct shape_of_call *shape, uint32_t rank)
+{
+    size_t out = send_blocks(shape->op) * shape->count;
+    size_t in = recv_blocks(shape->op) * shape->count;
+    size_t own = rank * shape->count;
+    struct data d;
+
+    /* One more: the buffer of a count of 0 is a buffer too. */
+    if (!shape->in_place) {
+        d.send = calloc(out + 1, sizeof(float));
+        d.recv = calloc(in + 1, sizeof(float));
+    } else if (out > in) {
+        d.send = calloc(out + 1, sizeof(float));
+        d.recv = d.send + own;
+    } else {
+        d.recv = calloc(in + 1, sizeof(float));
+        d.send = d.recv + (in > out ? own : 0);
+    }
+    for (size_t i = 0; i < out; i++)
+        d.send[i] = data_given(rank, i);
+    return d;
+}
+
+void data_free(const struct shape_of_call *shape, struct data *data)
+{
+    bool sends_more = send_blocks(shape->op) > recv_blocks(shape->op);
+
+    if (!shape->in_place || sends_more)
+        free(data->send);
+    if (!shape->in_place || !sends_more)
+        free(data->recv);
+}
+
+static float folded(uint32_t first, size_t i)
+{
+    float sum = data_given(first % net.ranks, i);
+
+    for (uint32_t r = 1; r < net.ranks; r++)
+        sum += data_given((first + r) % net.ranks, i);
+    return sum;
+}
+
+/* Element i of what a rank receives, by the order that flows promise. */
+static float expected(const struct flow_call *call, uint32_t rank, size_t i)
+{
+    size_t count = call->count, own = rank * count;
+    size_t share = (count + net.ranks - 1) / net.ranks;
+
+    switch (call->call.op) {
+    case CALL_ALL_REDUCE: return folded((uint32_t)(i / share), i);
+    case CALL_REDUCE: return folded(call->root + 1, i);
+    case CALL_REDUCE_SCATTER: return folded(rank + 1, own + i);
+    case CALL_BROADCAST: return data_given(call->root, i);
+    case CALL_SCATTER: return data_given(call->root, own + i);
+    case CALL_ALL_TO_ALL:
+        return data_given((uint32_t)(i / count), own + i % count);
+    default: return data_given((uint32_t)(i / count), i % count);
+    }
+}
+
+static bool receives(const struct flow_call *call, uint32_t rank)
+{
+    return rank == call->root ||
+           (call->call.op != CALL_REDUCE && call->call.op != CALL_GATHER);
+}
+
+void data_check(const struct flow_call *call, uint32_t rank)
+{
+    const float *recv = call->recv;
+    size_t elements = recv_blocks(call->call.op) * call->count;
+
+    if (call->call.op == CALL_BARRIER || !receives(call, rank))
+        return;
+    for (size_t i = 0; i < elements; i++)
+        if (recv[i] != expected(call, rank, i))
+            fail_msg("op %d algorithm %d ranks %u rank %u count %zu element "
+                     "%zu: %.9g, expected %.9g",
+                     call->call.op, (int)call->algorithm, net.ranks, rank,
+                     (size_t)call->count, i, (double)recv[i],
+                     (double)expected(call, rank, i));
+}
+
+struct flow_call data_call(const struct shape_of_call *shape,
+                           const struct data *data)
+{
+    bool folds = shape->op <= CALL_REDUCE_SCATTER;
+
+    return (struct flow_call){
+        .call = {.count = shape->count,
+                 .detail = call_detail(shape->root, BALLOT_SUM),
+                 .op = shape->op},
+        .send = data->send,
+        .recv = data->recv,
+        .count = shape->count,
+        .unit = sizeof(float),
+        .root = shape->root,
+        .reduction =
+            folds ? &reductions_portable[REDUCE_FLOAT32][REDUCE_SUM] : NULL,
+        .algorithm = shape->algorithm,
+    };
+}
