@@ -10,8 +10,9 @@ all of it, which takes minutes.
 import os
 import sys
 
-from whole import Job, check, done, sanitized, transport
+from whole import ETIMEDOUT, SLOW, Job, check, done, sanitized, transport
 
+EAGAIN = -11
 full = "full" in sys.argv[3:]
 seed = int(os.environ.get("BALLOT_TEST_SEED", "1"))
 digests = {}
@@ -32,6 +33,27 @@ def run(ranks, *arguments, **settings):
         calls = [of[0]["calls"] for of in lines if of]
         print(f"     {calls[0] if calls else 0} calls", flush=True)
         return [of[0]["digest"] for of in lines if of]
+
+
+def unsent():
+    timeout = 300 * SLOW
+    with Job(4, "unsent", f"sleep_ms={5 * timeout}",
+             TIMEOUT_MS=timeout) as job:
+        line = job.ranks[0].wait_line("unsent")
+        check("who does not send is named, and nobody else",
+              line and line.number("rc") == ETIMEDOUT and
+              "missing: 2 of 4 ranks" in line["text"], line and line.text)
+        job.finish("unsent")
+
+
+def crowded():
+    with Job(2, "crowded") as job:
+        for r in job.ranks:
+            lines = r.all_lines("crowded")
+            check(f"rank {r.rank}: what found no request is not called",
+                  len(lines) == 2 and lines[0].number("rc") == EAGAIN and
+                  lines[1]["wrong"] == "0", [line.text for line in r.lines])
+        job.finish("crowded")
 
 
 def alike(ranks, *arguments, ways):
@@ -58,4 +80,6 @@ else:
     if not sanitized:
         run(17, "one_of=4000", "count_max=1000", "together=4")
         run(4, "one_of=1000")
+unsent()
+crowded()
 done()

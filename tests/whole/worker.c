@@ -151,6 +151,8 @@ static const struct {
     {"values", values},
     {"sums", sums},
     {"collectives", collectives},
+    {"crowded", crowded},
+    {"unsent", unsent},
     {"programs", programs},
     {"signum", signum},
     {"feedback", feedback},

@@ -4,6 +4,7 @@
  * or a sample of them by a seed.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker_calls.h"
 
@@ -167,4 +168,56 @@ int collectives(void)
         (unsigned long long)t.digest);
     need(ballot_comm_finalize(&t.comm), NULL, "finalize");
     return t.wrong != 0;
+}
+
+/* Rank 0 waits for what rank 2 does not send, while nobody calls anything. */
+int unsent(void)
+{
+    struct ballot_comm *comm = join(NULL);
+    float value;
+
+    if (ballot_comm_rank(comm) == 0) {
+        int rc = ballot_recv(&value, 1, BALLOT_FLOAT32, 2, comm, NULL);
+
+        say("unsent rc=%d text=%s", rc, ballot_last_error(comm));
+    } else {
+        sleep_ms(option("sleep_ms", 1000));
+    }
+    ballot_comm_finalize(&comm);
+    return 0;
+}
+
+/* A rank sends to itself until no more requests can be had: the message whose
+ * call has failed is not sent, and goes without a request. */
+int crowded(void)
+{
+    enum { ROOM = 128 };
+    struct ballot_comm *comm = join(NULL);
+    struct ballot_request *requests[ROOM];
+    float sent[ROOM], got[ROOM] = {0};
+    int rank = ballot_comm_rank(comm), count = 0, messages = 0, rc = 0, wrong;
+
+    ballot_group_start();
+    while (rc == 0) {
+        int i = messages / 2;
+
+        sent[i] = (float)i;
+        rc = messages++ % 2 == 0 ? ballot_send(&sent[i], 1, BALLOT_FLOAT32,
+                                               rank, comm, &requests[count])
+                                 : ballot_recv(&got[i], 1, BALLOT_FLOAT32, rank,
+                                               comm, &requests[count]);
+        count += rc == 0;
+    }
+    say("crowded count=%d rc=%d", count, rc);
+    if (messages % 2 == 0)
+        need(ballot_recv(&got[messages / 2 - 1], 1, BALLOT_FLOAT32, rank, comm,
+                         NULL),
+             comm, "recv");
+    need(ballot_group_end(), comm, "group_end");
+    for (int i = 0; i < count; i++)
+        need(ballot_wait(&requests[i]), comm, "wait");
+    wrong = memcmp(sent, got, (size_t)(messages / 2) * sizeof(float)) != 0;
+    say("crowded wrong=%d", wrong);
+    need(ballot_comm_finalize(&comm), NULL, "finalize");
+    return wrong;
 }
