@@ -78,6 +78,9 @@ enum {
  * that was left out and calls this gets -ENOTCONN, but one whose connections to
  * all others were cut is left alone with itself: look at ballot_comm_size().
  *
+ * With a quorum, calls may end differently: who is in a vote that others no
+ * longer make comes when that has ended, at its deadline, and is waited for.
+ *
  * Every caller's word on who is dead is believed: a rank that lies can have
  * others left out.
  *
