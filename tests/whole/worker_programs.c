@@ -101,6 +101,22 @@ static bool same_call(const struct call_plan *a, const struct call_plan *b)
            a->op == b->op && a->root == b->root;
 }
 
+static bool is_exchange(const struct call_plan *plan)
+{
+    return plan->kind == CALLS_SHIFT || plan->kind == CALLS_SENT_ALL;
+}
+
+/* Exchanges of a group come last in whatever order they are called, and one
+ * that is out of order is no other call: ranks wait for each other. */
+static bool has_order(const struct program *p)
+{
+    const struct step *step = &p->steps[p->at];
+
+    return p->at + 1 < p->count && !is_exchange(&step[0].plan) &&
+           !is_exchange(&step[1].plan) &&
+           !same_call(&step[0].plan, &step[1].plan);
+}
+
 static struct program write_program(uint64_t number, int ranks)
 {
     uint64_t random = mix(option("seed", 1) * 1000000007 + number);
@@ -118,10 +134,12 @@ static struct program write_program(uint64_t number, int ranks)
     p.at = (int)(mix(random + 2) % (uint64_t)p.count);
     if (ranks > 1 && mix(random + 3) % 100 < option("mistakes", 10))
         p.fate = fate_of(&p.steps[p.at], mix(random + 4));
-    if (p.fate == FATE_ORDER &&
-        (p.at + 1 == p.count ||
-         same_call(&p.steps[p.at].plan, &p.steps[p.at + 1].plan)))
+    if (p.fate == FATE_ORDER && !has_order(&p))
         p.fate = FATE_MISSING;
+    /* Nobody misses what a rank sends to itself. */
+    if (p.fate == FATE_MISSING && p.steps[p.at].plan.kind == CALLS_SHIFT &&
+        p.steps[p.at].plan.root == 0)
+        p.fate = FATE_KIND;
     p.steps[p.count++].plan = (struct call_plan){
         .kind = CALLS_ALL_GATHER, .type = BALLOT_FLOAT64, .count = LAST_COUNT};
     p.steps[p.count++].plan = (struct call_plan){.kind = CALLS_BARRIER};
