@@ -79,6 +79,11 @@ static struct call_plan any_plan(uint64_t random, int ranks)
         plan.type = BALLOT_UINT32;
     if (!call_reduces(plan.kind) || !call_folds(plan.type, plan.op))
         plan.op = BALLOT_SUM;
+    /* What differs is another call. */
+    if (!call_has_root(plan.kind) && plan.kind != CALLS_SHIFT)
+        plan.root = 0;
+    if (plan.kind == CALLS_BARRIER)
+        plan = (struct call_plan){.kind = CALLS_BARRIER};
     return plan;
 }
 
@@ -136,9 +141,10 @@ static struct program write_program(uint64_t number, int ranks)
         p.fate = fate_of(&p.steps[p.at], mix(random + 4));
     if (p.fate == FATE_ORDER && !has_order(&p))
         p.fate = FATE_MISSING;
-    /* Nobody misses what a rank sends to itself. */
-    if (p.fate == FATE_MISSING && p.steps[p.at].plan.kind == CALLS_SHIFT &&
-        p.steps[p.at].plan.root == 0)
+    /* What a rank sends to itself concerns nobody. */
+    if ((p.fate == FATE_MISSING || p.fate == FATE_COUNT ||
+         p.fate == FATE_TYPE) &&
+        p.steps[p.at].plan.kind == CALLS_SHIFT && p.steps[p.at].plan.root == 0)
         p.fate = FATE_KIND;
     p.steps[p.count++].plan = (struct call_plan){
         .kind = CALLS_ALL_GATHER, .type = BALLOT_FLOAT64, .count = LAST_COUNT};
