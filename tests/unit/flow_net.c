@@ -80,7 +80,7 @@ static void lie(struct wire *w, struct put *put)
     switch (net_draw() % 10) {
     case 0: header.sequence += net_draw() % 20 - 10; break;
     case 1: header.epoch++; break;
-    case 2: header.call.count ^= 1 << net_draw() % 20; break;
+    case 2: header.call.count ^= UINT64_C(1) << net_draw() % 20; break;
     case 3: header.call.round += net_draw() % 5 - 2; break;
     case 4: header.call.op = (uint8_t)net_draw(); break;
     case 5: header.mask = net_draw(); break;
