@@ -17,6 +17,10 @@ counts=("$@")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
+# TSan does not see liburing unmap a ring: a thread that gets the memory of one
+# that another thread has closed looks like a race.
+grep -q '^BALLOT_SANITIZE:[A-Z]*=thread' "$build/CMakeCache.txt" &&
+    export BALLOT_TCP_ENGINE=epoll
 
 fail()
 {
