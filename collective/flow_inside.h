@@ -103,8 +103,8 @@ struct flow {
     /* flow_check.c */
     struct call noted[CALLS_KEPT];
     uint64_t noted_count;
-    uint64_t begun; /* behind the last call that has begun as a flow */
-    bool differs, told;       /* `told`: flow_differs() has returned it */
+    uint64_t begun;     /* behind the last call that has begun as a flow */
+    bool differs, told; /* `told`: flow_differs() has returned it */
     bool suspects, suspected; /* of the flow under way: to be told, and ever */
     struct difference difference;
     struct flow_counts counts;

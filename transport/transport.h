@@ -47,7 +47,7 @@ struct endpoint_config {
     const int *bell; /* NULL, or a descriptor that ends the wait of connect()
                         when it becomes readable: -ECANCELED; kept by reference
                         until then. sim has none */
-    void *context;         /* sim: the simulated network; others NULL */
+    void *context;   /* sim: the simulated network; others NULL */
     char *why; /* NULL, or WHY_BYTES (bootstrap.h) that outlive the endpoint's
                   connect(): where a failure says more than its errno */
 };
