@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """test_collectives.py - every collective with every op, type, root and count,
-in place and not, 1 to 17 ranks, against another computation.
+in place and not, 1 to 17 ranks, against another computation; and on several
+communicators at once.
 
-test_collectives.py BUILD-FOLDER [shm|tcp|verbs] [full]: a sample by a seed, or
-all of it, which takes minutes.
+test_collectives.py BUILD-FOLDER [shm|tcp|verbs] [full] [ranks=FIRST-LAST]: a
+sample by a seed, or all of it, which takes minutes; with so many ranks.
 """
 
 import os
@@ -14,18 +15,20 @@ from whole import ETIMEDOUT, SLOW, Job, check, done, sanitized, transport
 
 EAGAIN = -11
 full = "full" in sys.argv[3:]
+first, last = next((map(int, word[6:].split("-")) for word in sys.argv[3:]
+                    if word.startswith("ranks=")), (1, 17))
 seed = int(os.environ.get("BALLOT_TEST_SEED", "1"))
 digests = {}
 
 
-def run(ranks, *arguments, **settings):
-    name = " ".join([f"{ranks} ranks", *arguments] +
+def run(ranks, *arguments, scenario="collectives", **settings):
+    name = " ".join([f"{ranks} ranks", scenario, *arguments] +
                     [f"{k}={v}" for k, v in settings.items()])
-    with Job(ranks, "collectives", f"seed={seed}", *arguments,
+    with Job(ranks, scenario, f"seed={seed}", *arguments,
              **settings) as job:
-        lines = [r.all_lines("collectives") for r in job.ranks]
+        lines = [r.all_lines(scenario) for r in job.ranks]
         said = [line.text for r in job.ranks for line in r.lines
-                if line.word != "collectives"]
+                if line.word != scenario]
         check(f"{name}: every result is right",
               all(len(of) == 1 and of[0]["wrong"] == "0" for of in lines)
               and not said, said[:6])
@@ -56,10 +59,11 @@ def crowded():
         job.finish("crowded")
 
 
-def alike(ranks, *arguments, ways):
+def alike(ranks, *arguments, ways, scenario="collectives"):
     """The same bits, whichever way they take."""
-    found = [run(ranks, *arguments, **settings) for settings in ways]
-    check(f"{ranks} ranks: the same bits every time",
+    found = [run(ranks, *arguments, scenario=scenario, **settings)
+             for settings in ways]
+    check(f"{ranks} ranks, {scenario}: the same bits every time",
           found[0] and all(one == found[0] for one in found), found)
 
 
@@ -69,8 +73,12 @@ beside = {"shm": [{}, {"TRANSPORT": "tcp"}],
               transport, [{}])
 forced = [{"ALGO": name} for name in ("ring", "split", "tree", "doubling")]
 
+# Four communicators at once: in threads, and all in one.
+for ranks in (3,) if sanitized else (3, 4, 7) if full else (2, 3):
+    alike(ranks, f"calls={24 if sanitized else 400 if full else 60}",
+          scenario="beside", ways=beside)
 if full:
-    for ranks in range(1, 18):
+    for ranks in range(first, last + 1):
         one_of = 1 if ranks <= 5 else ranks
         alike(ranks, f"one_of={one_of}", "together=200", ways=beside)
 else:

@@ -152,6 +152,7 @@ static const struct {
     {"sums", sums},
     {"collectives", collectives},
     {"crowded", crowded},
+    {"beside", beside},
     {"unsent", unsent},
     {"programs", programs},
     {"signum", signum},

@@ -68,6 +68,7 @@ int values(void);  /* every type and option against another computation */
 int dissent(void); /* what this rank has counted of it */
 int sums(void);
 int collectives(void); /* every one, or a sample */
+int beside(void);      /* on several communicators at once */
 int crowded(void);     /* more requests in a group than there are */
 int unsent(void);      /* what nobody sends is received */
 int programs(void);    /* of calls by a seed, some of them wrong */

@@ -59,6 +59,28 @@ const char *call_text(const struct call_plan *plan, char text[96])
     return text;
 }
 
+struct call_plan call_any(uint64_t random, int ranks, size_t count_end)
+{
+    struct call_plan plan = {
+        .kind = (enum call_kind)(mix(random) % CALLS_KINDS),
+        .type = (enum ballot_type)(mix(random + 1) % BALLOT_TYPES),
+        .op = (enum ballot_op)(mix(random + 2) % (BALLOT_OPS + 1)),
+        .count = mix(random + 3) % count_end,
+        .root = (int)(mix(random + 4) % (uint64_t)ranks),
+        .in_place = mix(random + 5) % 2,
+        .seed = mix(random + 6),
+    };
+
+    if (plan.kind == CALLS_VOTE)
+        plan.type = BALLOT_FLOAT32;
+    if (!call_reduces(plan.kind) || !call_folds(plan.type, plan.op)) {
+        plan.op = BALLOT_SUM;
+        if (call_reduces(plan.kind) && plan.type == BALLOT_SIGNS)
+            plan.type = BALLOT_INT16;
+    }
+    return plan;
+}
+
 /* ---- Buffers ---- */
 
 static bool is_root(const struct call_made *m)

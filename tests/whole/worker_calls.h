@@ -54,6 +54,9 @@ bool call_has_root(enum call_kind kind);
 /* Whether that op folds that type. */
 bool call_folds(enum ballot_type type, enum ballot_op op);
 
+/* A call, a vote too, of fewer than count_end elements. */
+struct call_plan call_any(uint64_t random, int ranks, size_t count_end);
+
 /* Allocates, fills in and calls; the first error of the calls. `waits`: blocks,
  * else call_end() waits. In a group of the caller's nothing waits. */
 int call_begin(struct call_made *made, const struct call_plan *plan,

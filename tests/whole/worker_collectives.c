@@ -103,29 +103,6 @@ static void every_call(struct trial *t)
     }
 }
 
-/* Any call, votes too. */
-static struct call_plan any_plan(const struct trial *t, uint64_t random)
-{
-    struct call_plan plan = {
-        .kind = (enum call_kind)(mix(random) % CALLS_KINDS),
-        .type = (enum ballot_type)(mix(random + 1) % BALLOT_TYPES),
-        .op = (enum ballot_op)(mix(random + 2) % (BALLOT_OPS + 1)),
-        .count = mix(random + 3) % 3000,
-        .root = (int)(mix(random + 4) % (uint64_t)t->ranks),
-        .in_place = mix(random + 5) % 2,
-        .seed = mix(random + 6),
-    };
-
-    if (plan.kind == CALLS_VOTE)
-        plan.type = BALLOT_FLOAT32;
-    if (!call_reduces(plan.kind) || !call_folds(plan.type, plan.op)) {
-        plan.op = BALLOT_SUM;
-        if (call_reduces(plan.kind) && plan.type == BALLOT_SIGNS)
-            plan.type = BALLOT_INT16;
-    }
-    return plan;
-}
-
 /* Several calls at once: as requests, or in a group, which may be within
  * another one; waited for in any order. */
 static void together(struct trial *t, uint64_t random)
@@ -137,7 +114,8 @@ static void together(struct trial *t, uint64_t random)
     for (int g = 0; g < groups; g++)
         need(ballot_group_start(), t->comm, "group_start");
     for (int i = 0; i < count; i++) {
-        struct call_plan plan = any_plan(t, mix(random + 7 * (uint64_t)i + 2));
+        struct call_plan plan =
+            call_any(mix(random + 7 * (uint64_t)i + 2), t->ranks, 3000);
 
         need(call_begin(&made[i], &plan, t->comm, groups > 0 && i % 2 == 0),
              t->comm, "a call of several");
