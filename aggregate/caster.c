@@ -194,7 +194,7 @@ static struct call call_of(const struct casting *r, uint32_t chunk)
     };
 
     if (r->call.chunk_coordinates != 0) {
-        if (call.rows == 0)
+        if (call.rows == 0 && (call.detail & DETAIL_OTHER) == 0)
             call.detail = r->call.chunk_coordinates;
         call.coordinates = left < r->call.chunk_coordinates
                                ? (uint32_t)left

@@ -21,6 +21,7 @@ enum {
     HEADER_MASK_RANKS = 64,    /* up to here the voter mask fits the header */
     ROWS_NONE = 0xffff,        /* struct call */
 };
+#define DETAIL_OTHER UINT32_C(0x80000000)
 
 enum header_kind {
     HEADER_VOTE = 1,
@@ -59,8 +60,9 @@ struct call {
     uint32_t chunk;       /* which of its chunks */
     uint32_t coordinates; /* in this chunk */
     uint32_t detail;      /* what else ranks must agree on: coordinates of a
-                             whole chunk; the root of a broadcast; the step of a
-                             redundant round */
+                             whole chunk; with DETAIL_OTHER, something else, and
+                             chunks are the largest; the root of a broadcast;
+                             the step of a redundant round */
     uint8_t type;
     uint8_t op;
     uint16_t rows; /* 0: a plain vote; of a redundant round: how many rows of
@@ -118,7 +120,9 @@ struct shape {
 static inline uint32_t whole_chunk(const struct shape *shape,
                                    const struct call *call)
 {
-    return call->rows == 0 ? call->detail : shape->coordinates_max;
+    return call->rows == 0 && (call->detail & DETAIL_OTHER) == 0
+               ? call->detail
+               : shape->coordinates_max;
 }
 
 /* Whether such rows can be in a call. */

@@ -7,8 +7,8 @@
 
 /* struct call's op. */
 enum call_op {
-    CALL_MAJORITY,
-    CALL_ASPIS_VOTE,    /* detail: the step; rows: the load */
+    CALL_MAJORITY,   /* of all; CALL_REDUCE and CALL_REDUCE_SCATTER vote, too */
+    CALL_ASPIS_VOTE, /* detail: the step; rows: the load */
     CALL_ASPIS_REPORT,  /* ROWS_NONE; count: 8 evidence_bytes() */
     CALL_ASPIS_RELEASE, /* ROWS_NONE; detail: the worker */
     /* No votes; detail is call_detail(). */
@@ -30,7 +30,8 @@ enum call_op {
 
 enum { DETAIL_RANKS = 1 << 16 };
 
-/* What else ranks must agree on: the root, and the op of a reduction. */
+/* What else ranks must agree on: the root, and the op of a reduction; in a vote
+ * with DETAIL_OTHER. */
 static inline uint32_t call_detail(uint32_t root, uint32_t op)
 {
     return root + DETAIL_RANKS * op;

@@ -147,6 +147,39 @@ static int fold(struct ballot_comm *comm, const struct asked *a,
     return submit(r, request);
 }
 
+/* All vote over the whole vector, and each rank keeps what is its own. */
+static int vote(struct ballot_comm *comm, const struct asked *a,
+                struct ballot_request **request)
+{
+    struct vote_asked asked = {
+        .name = a->name,
+        .op = CALL_MAJORITY,
+        .send = a->send,
+        .recv = a->recv,
+        .count = a->count,
+        .type = a->type,
+        .keep_count = a->receives ? a->count : 0,
+    };
+
+    if (check(comm, a) < 0)
+        return -EINVAL;
+    if (a->kind != CALL_ALL_REDUCE) {
+        asked.op = a->kind;
+        asked.detail =
+            DETAIL_OTHER | call_detail((uint32_t)a->root, BALLOT_MAJORITY);
+    }
+    if (a->kind == CALL_REDUCE_SCATTER) {
+        /* Blocks of signs begin at words, and are told by what they lack. */
+        size_t block =
+            a->type == BALLOT_SIGNS ? (a->count + 63) / 64 * 64 : a->count;
+
+        asked.detail += (uint32_t)(block - a->count);
+        asked.count = block * comm->ranks;
+        asked.keep_first = block * comm->rank;
+    }
+    return request_vote(comm, &asked, request);
+}
+
 int ballot_all_reduce(const void *send, void *recv, size_t count,
                       enum ballot_type type, enum ballot_op op,
                       struct ballot_comm *comm, struct ballot_request **request)
@@ -166,7 +199,7 @@ int ballot_all_reduce(const void *send, void *recv, size_t count,
     if (comm == NULL)
         return -EINVAL;
     if (op == BALLOT_MAJORITY)
-        return request_majority(send, recv, count, type, comm, request);
+        return vote(comm, &asked, request);
     return fold(comm, &asked, op, request);
 }
 
@@ -189,6 +222,8 @@ int ballot_reduce(const void *send, void *recv, size_t count,
     if (comm == NULL)
         return -EINVAL;
     asked.receives = root == (int)comm->rank;
+    if (op == BALLOT_MAJORITY)
+        return vote(comm, &asked, request);
     return fold(comm, &asked, op, request);
 }
 
@@ -211,6 +246,8 @@ int ballot_reduce_scatter(const void *send, void *recv, size_t recv_count,
     if (comm == NULL)
         return -EINVAL;
     asked.blocks = comm->ranks;
+    if (op == BALLOT_MAJORITY)
+        return vote(comm, &asked, request);
     return fold(comm, &asked, op, request);
 }
 

@@ -314,10 +314,20 @@ bool group_open(void);
 /* -EINVAL with the error set: `name` cannot be called so. */
 int request_check(struct ballot_comm *comm, const char *name, const void *send,
                   const void *recv, size_t count, enum ballot_type type);
-/* ballot_all_reduce() of BALLOT_MAJORITY. */
-int request_majority(const void *send, void *recv, size_t count,
-                     enum ballot_type type, struct ballot_comm *comm,
-                     struct ballot_request **request);
+/* A vote: what of its result this rank keeps, in recv, and what else ranks
+ * must agree on (0: nothing). */
+struct vote_asked {
+    const char *name;
+    enum call_op op;
+    uint32_t detail;
+    const void *send;
+    void *recv;
+    size_t count;
+    enum ballot_type type;
+    size_t keep_first, keep_count;
+};
+int request_vote(struct ballot_comm *comm, const struct vote_asked *asked,
+                 struct ballot_request **request);
 /* Where results are kept or wait, memory was reserved for count_max. */
 int request_check_reserve(struct ballot_comm *comm, const char *name,
                           size_t count);

@@ -212,9 +212,13 @@ static void apply_signs(struct majority *m, struct voting *v,
     }
     if (planes_down(m) == 2)
         zeros = signs + lines_for(call->coordinates) * LINE_WORDS;
-    crew_apply(m->config.crew, m->config.kernels, call->type,
-               packing_element(v->call.recv, call->type, result->first), signs,
-               zeros, 1.0f, call->coordinates, v->far);
+    if (v->call.kind != MAJORITY_REDUCE)
+        crew_apply(m->config.crew, m->config.kernels, call->type,
+                   packing_element(v->call.recv, call->type, result->first),
+                   signs, zeros, 1.0f, call->coordinates, v->far);
+    else
+        packing_apply(&m->config, &v->call, result->first, call->coordinates,
+                      signs, zeros, v->far);
 }
 
 static size_t apply_result(struct majority *m, uint64_t now_ns)
@@ -282,7 +286,9 @@ static void *packed_lines(const struct majority *m, const struct voting *v,
 static void offer_landing(const struct majority *m, const struct voting *v,
                           const struct link *link, struct caster_put *put)
 {
-    void *lines = packed_lines(m, v, put, v->call.recv);
+    void *lines = packing_keeps_all(&v->call)
+                      ? packed_lines(m, v, put, v->call.recv)
+                      : NULL;
     struct landing_place place;
 
     if (lines == NULL || !m->config.landing ||

@@ -39,8 +39,11 @@ struct majority_call {
     struct caster_round round;
     const void *send;         /* [count]; fused: the gradient, float32 */
     const void *const *tasks; /* TASKS: [round.rows] of [count] */
-    void *recv;        /* [count]; fused: the parameters, float32; QUESTION:
-                          [count / 8] bytes, or NULL */
+    void *recv; /* REDUCE: [keep_count], the result from coordinate
+                   keep_first, a multiple of 64 for signs, on; fused:
+                   [count], the parameters, float32; QUESTION:
+                   [count / 8] bytes, or NULL */
+    uint64_t keep_first, keep_count;
     float *state;      /* SIGNUM: momentum, FEEDBACK: error; [count] */
     float beta;        /* SIGNUM: of the momentum */
     float scale;       /* FEEDBACK: of what is sent; 0: that of each block */

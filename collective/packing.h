@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * packing.h - what a rank's vote is made of: a chunk of the caller's vectors
- * becomes the rows of a put.
+ * becomes the rows of a put; and what becomes of a result.
  */
 #ifndef BALLOT_COLLECTIVE_PACKING_H
 #define BALLOT_COLLECTIVE_PACKING_H
@@ -11,8 +11,8 @@
 /* Bits of an element of each type. */
 extern const uint8_t packing_bits[TYPES];
 
-/* Address of coordinate `first` in a caller's vector; first is a multiple of
- * 512, so it is whole bytes for packed signs too. */
+/* Address of coordinate `first` in a caller's vector; of packed signs it is a
+ * multiple of 8. */
 void *packing_element(const void *vector, uint8_t type, uint64_t first);
 
 /* Whether the call updates parameters when all its results are in. */
@@ -23,5 +23,15 @@ bool packing_fused(const struct majority_call *call);
 void packing_pack(const struct majority_config *config,
                   const struct majority_call *call,
                   const struct caster_put *put, uint64_t *signs);
+
+/* Whether a rank keeps the whole result. */
+bool packing_keeps_all(const struct majority_call *call);
+
+/* Writes what the call keeps of the result of `count` coordinates from `first`,
+ * a multiple of 512, on; signs and zeros (or NULL): whole lines of it. */
+void packing_apply(const struct majority_config *config,
+                   const struct majority_call *call, uint64_t first,
+                   uint32_t count, const uint64_t *signs, const uint64_t *zeros,
+                   bool far);
 
 #endif

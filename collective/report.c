@@ -316,26 +316,31 @@ static const struct {
 };
 
 /* "reduce (sum) of 5 float32 to rank 2" */
-static void describe_call(char *text, size_t text_bytes,
+static void describe_call(char *text, size_t text_bytes, uint32_t ranks,
                           const struct call *call)
 {
     uint32_t kind = call->op < CALL_OPS ? call->op : CALL_OPS;
     uint32_t root = call->detail % DETAIL_RANKS;
-    uint32_t op = call->detail / DETAIL_RANKS;
+    uint32_t op = (call->detail & ~DETAIL_OTHER) / DETAIL_RANKS;
+    uint64_t count = call->count;
     bool known = kind < CALL_OPS;
     size_t used;
+
+    /* One of blocks, which may lack some. */
+    if (kind == CALL_REDUCE_SCATTER && (call->detail & DETAIL_OTHER) != 0)
+        count = count / ranks > root ? count / ranks - root : 0;
 
     if (kind == CALL_BARRIER || kind == CALL_SPLIT || kind == CALL_DUPLICATE) {
         snprintf(text, text_bytes, "%s", words_of[kind].name);
         return;
     }
-    used = (size_t)snprintf(
-        text, text_bytes, "%s%s%s%s of %llu %s",
-        known ? words_of[kind].name : "?",
-        known && words_of[kind].reduces ? " (" : "",
-        known && words_of[kind].reduces ? report_op(op) : "",
-        known && words_of[kind].reduces ? ")" : "",
-        (unsigned long long)call->count, report_type(call->type));
+    used =
+        (size_t)snprintf(text, text_bytes, "%s%s%s%s of %llu %s",
+                         known ? words_of[kind].name : "?",
+                         known && words_of[kind].reduces ? " (" : "",
+                         known && words_of[kind].reduces ? report_op(op) : "",
+                         known && words_of[kind].reduces ? ")" : "",
+                         (unsigned long long)count, report_type(call->type));
     if (known && words_of[kind].root != NULL && used < text_bytes)
         snprintf(text + used, text_bytes - used, "%s rank %u",
                  words_of[kind].root, root);
@@ -347,8 +352,10 @@ int report_difference(struct ballot_comm *comm, const char *name,
     char calls[2][96];
     uint32_t a = difference->rank[0], b = difference->rank[1];
 
-    describe_call(calls[0], sizeof(calls[0]), &difference->call[0]);
-    describe_call(calls[1], sizeof(calls[1]), &difference->call[1]);
+    describe_call(calls[0], sizeof(calls[0]), comm->ranks,
+                  &difference->call[0]);
+    describe_call(calls[1], sizeof(calls[1]), comm->ranks,
+                  &difference->call[1]);
     report_error(comm,
                  "%s: ranks disagree: rank %u called %s, rank %u called %s",
                  name, a, calls[0], b, calls[1]);

@@ -172,32 +172,43 @@ static struct caster_round vote_round(const struct ballot_comm *comm,
 
 /* ---- Votes ---- */
 
-int request_majority(const void *send, void *recv, size_t count,
-                     enum ballot_type type, struct ballot_comm *comm,
-                     struct ballot_request **request)
+int request_vote(struct ballot_comm *comm, const struct vote_asked *asked,
+                 struct ballot_request **request)
 {
+    const size_t count = asked->count;
     struct ballot_request *r;
 
-    if (request_check(comm, "all_reduce", send, recv, count, type) < 0)
+    if (request_check(comm, asked->name, asked->send,
+                      asked->keep_count > 0 ? asked->recv : asked->send, count,
+                      asked->type) < 0)
         return -EINVAL;
-    if (type == BALLOT_SIGNS && comm->settings.tie == BALLOT_TIE_ZERO) {
+    if (asked->type == BALLOT_SIGNS && comm->settings.tie == BALLOT_TIE_ZERO) {
         report_error(comm,
-                     "all_reduce: packed signs have no zero for ties; choose "
-                     "another type or tie");
+                     "%s: packed signs have no zero for ties; choose another "
+                     "type or tie",
+                     asked->name);
         return -EINVAL;
     }
     if (comm->settings.quorum != 0 &&
-        request_check_reserve(comm, "all_reduce", count) < 0)
+        request_check_reserve(comm, asked->name, count) < 0)
         return -EINVAL;
     r = request_take(comm);
     if (r == NULL)
         return -EAGAIN;
     r->kind = count > 0 ? REQUEST_MAJORITY : REQUEST_ENTRY;
-    r->name = "all_reduce";
+    r->name = asked->name;
     r->call.kind = count > 0 ? MAJORITY_REDUCE : MAJORITY_ENTRY;
-    r->call.round = vote_round(comm, count, type, LINE_COORDINATES);
-    r->call.send = send;
-    r->call.recv = recv;
+    r->call.round = vote_round(comm, count, asked->type, LINE_COORDINATES);
+    r->call.round.op = (uint8_t)asked->op;
+    if (asked->detail != 0) {
+        r->call.round.detail = asked->detail;
+        if (count > 0)
+            r->call.round.chunk_coordinates = comm->settings.chunk;
+    }
+    r->call.send = asked->send;
+    r->call.recv = asked->recv;
+    r->call.keep_first = asked->keep_first;
+    r->call.keep_count = asked->keep_count;
     return request_submit(r, request);
 }
 

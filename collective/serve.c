@@ -293,7 +293,9 @@ static void count_chunk(struct serve *s, const struct tally_command *command)
         book_dissent(s, command);
     if (vote.ties != NULL && rules->ties == TIES_RANDOM)
         ties_random(vote.result, ties, rules->seed, call->round,
-                    (uint64_t)call->chunk * call->detail, vote.words);
+                    (uint64_t)call->chunk *
+                        whole_chunk(&s->config.tally.shape, call),
+                    vote.words);
     clear_tail(vote.result, call->coordinates);
     if (rules->ties == TIES_ZERO)
         clear_tail(ties, call->coordinates);

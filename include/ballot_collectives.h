@@ -8,8 +8,9 @@
  * named below are equal. Packed signs (BALLOT_SIGNS) of a block take
  * ceil(count / 64) words, and the next block begins with a word of its own.
  *
- * All of these need every rank: where a quorum lets votes go on after a death,
- * these fail with -ENOTCONN.
+ * All of these but majorities, which are votes as in ballot_all_reduce(), need
+ * every rank: where a quorum lets votes go on after a death, these fail with
+ * -ENOTCONN.
  */
 #ifndef BALLOT_COLLECTIVES_H
 #define BALLOT_COLLECTIVES_H
@@ -21,15 +22,14 @@ extern "C" {
 #endif
 
 /* recv[count] = op over all ranks' send[count], at rank `root` alone; the
- * others' recv may be NULL. send == recv is allowed. No majority. */
+ * others' recv may be NULL. send == recv is allowed. */
 BALLOT_API int ballot_reduce(const void *send, void *recv, size_t count,
                              enum ballot_type type, enum ballot_op op, int root,
                              struct ballot_comm *comm,
                              struct ballot_request **request);
 
 /* recv[recv_count] = block `rank` of op over all ranks'
- * send[ranks * recv_count]. recv == send + rank * recv_count is allowed. No
- * majority. */
+ * send[ranks * recv_count]. recv == send + rank * recv_count is allowed. */
 BALLOT_API int ballot_reduce_scatter(const void *send, void *recv,
                                      size_t recv_count, enum ballot_type type,
                                      enum ballot_op op,

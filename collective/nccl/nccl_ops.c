@@ -60,10 +60,6 @@ static ncclResult_t majority_of(struct nccl_call *call, ncclDataType_t datatype)
 {
     const size_t bytes = call->count * types[datatype].bytes;
 
-    if (call->kind != NCCL_ALL_REDUCE)
-        return nccl_fail(call->comm, ncclInvalidArgument,
-                         "%s: a majority is for ncclAllReduce() alone",
-                         call->name);
     call->op = BALLOT_MAJORITY;
     if (types[datatype].is_float)
         return ncclSuccess;

@@ -15,9 +15,9 @@ extern "C" {
 #endif
 
 typedef enum {
-    /* ncclAllReduce() alone. The sign that most ranks had, as +1 or -1 of a
-     * float type. Integers are packed signs, a bit each, 1 means minus: of
-     * ncclUint64 or ncclInt64, or multiples of 8 of ncclUint8 or ncclInt8. */
+    /* The sign that most ranks had, as +1 or -1 of a float type. Integers are
+     * packed signs, a bit each, 1 means minus: of ncclUint64 or ncclInt64, or
+     * multiples of 8 of ncclUint8 or ncclInt8. */
     ncclBallotMajority,
     ncclBallotBitAnd, /* of integers, as the next two */
     ncclBallotBitOr,

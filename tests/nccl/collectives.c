@@ -225,6 +225,24 @@ void case_folds(struct rank *r)
 
 /* ---- Ops that are made ---- */
 
+/* At the root, and a block for each rank. */
+static void majority_pieces(struct rank *r, ncclRedOp_t vote)
+{
+    float send[3 * RANKS_MAX], recv[3] = {5.0f, 5.0f, 5.0f}, at_root = 0.5f;
+    uint64_t packed = r->rank == 0 ? 3 : 2, kept = 7;
+
+    /* Rank p's block: all but rank 0 have minus where p is odd. */
+    for (int i = 0; i < 3 * r->ranks; i++)
+        send[i] = (r->rank == 0) == (i / 3 % 2 == 1) ? 2.0f : -2.0f;
+    OK(ncclReduceScatter(send, recv, 3, ncclFloat32, vote, r->comm, NULL));
+    for (int i = 0; i < 3; i++)
+        CHECK(recv[i] == (r->ranks > 2 && r->rank % 2 == 1 ? -1.0f : 1.0f));
+    OK(ncclReduce(&send[0], &at_root, 1, ncclFloat32, vote, 1, r->comm, NULL));
+    CHECK(at_root == (r->rank == 1 ? 1.0f : 0.5f));
+    OK(ncclReduce(&packed, &kept, 1, ncclUint64, vote, 0, r->comm, NULL));
+    CHECK(kept == (r->rank == 0 ? 2 : 7));
+}
+
 static void majorities(struct rank *r, ncclRedOp_t vote)
 {
     /* Rank 0 alone is minus in the first, all are in the second, and of the
@@ -241,8 +259,7 @@ static void majorities(struct rank *r, ncclRedOp_t vote)
     CHECK(packed == 2);
     WANT(ncclInvalidArgument,
          ncclAllReduce(&packed, &packed, 7, ncclUint8, vote, r->comm, NULL));
-    WANT(ncclInvalidArgument,
-         ncclReduce(signs, signs, 2, ncclFloat32, vote, 0, r->comm, NULL));
+    majority_pieces(r, vote);
 }
 
 void case_made_ops(struct rank *r)

@@ -205,6 +205,7 @@ static int begin(struct member *m, struct open_call *open)
         .send = open->send,
         .tasks = open->tasks,
         .recv = call->kind == KIND_RELEASE ? NULL : open->recv,
+        .keep_count = call->count,
         .state = open->momentum,
         .rate = 0.5f,
         .decay = 0.25f,

@@ -17,7 +17,12 @@ DEVIATIONS = {
     "barrier": ("barrier", "majority of 1000 float32"),
     "root": ("broadcast of 1000 float32 from rank 1",
              "broadcast of 1000 float32 from rank 0"),
+    "block": ("reduce_scatter (majority) of 250 float32",
+              "majority of 1000 float32"),
+    "reduce1": ("reduce (majority) of 1000 float32 to rank 1",
+                "reduce (majority) of 1000 float32 to rank 0"),
 }
+OTHERS = {"root": "broadcast", "reduce1": "reduce0"}  # else a majority
 
 
 def names_both(text, how, rank):
@@ -27,8 +32,8 @@ def names_both(text, how, rank):
 
 def differ(how, rank, placement):
     name = f"rank {rank} calls another {how} ({placement})"
-    others = "others=broadcast" if how == "root" else "others=majority"
-    with Job(4, "disagree", f"how={how}", f"deviates={rank}", others,
+    others = [f"others={OTHERS[how]}"] if how in OTHERS else []
+    with Job(4, "disagree", f"how={how}", f"deviates={rank}", *others,
              "after=1", SERVERS=placement) as job:
         for r, line in zip(job.ranks, job.wait_all("call")):
             # Who only sends may be gone before the others look at it.

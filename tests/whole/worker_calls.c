@@ -45,7 +45,7 @@ bool call_folds(enum ballot_type type, enum ballot_op op)
     bool bitwise = op >= BALLOT_BIT_AND && op < BALLOT_OPS;
 
     if (op == BALLOT_MAJORITY)
-        return false;
+        return type < BALLOT_VOTE_TYPES;
     if (type == BALLOT_SIGNS)
         return bitwise;
     return !bitwise || type > BALLOT_SIGNS;
@@ -328,17 +328,35 @@ static uint64_t folded(const struct call_made *m, int first, size_t i)
     return p->op == BALLOT_AVG ? element_divide(p->type, all, m->ranks) : all;
 }
 
+/* Which of these bits most ranks have as element i. */
+static uint64_t majority(const struct call_made *m, size_t i, uint64_t bits)
+{
+    uint64_t most = 0;
+
+    for (uint64_t left = bits; left != 0; left &= left - 1) {
+        uint64_t bit = left & -left;
+        int have = 0;
+
+        for (int r = 0; r < m->ranks; r++)
+            have += (given(m, r, i) & bit) != 0;
+        most |= 2 * have > m->ranks ? bit : 0;
+    }
+    return most;
+}
+
+/* Signs behind the last one of a block are 0. */
 static uint64_t voted(const struct call_made *m, size_t i)
 {
-    size_t sign = 8 * element_bytes(m->plan.type) - 1;
-    uint64_t bits;
-    int minus = 0;
+    size_t in_word = m->plan.count % 64, block = block_elements(m);
 
-    for (int r = 0; r < m->ranks; r++)
-        minus += (int)(given(m, r, i) >> sign & 1);
+    if (m->plan.type == BALLOT_SIGNS)
+        return majority(m, i,
+                        in_word != 0 && i % block == block - 1
+                            ? (UINT64_C(1) << in_word) - 1
+                            : UINT64_MAX);
     /* Rank 0 multiplies by 1. */
-    bits = element_factor(m->plan.type, 0);
-    return 2 * minus > m->ranks ? bits | UINT64_C(1) << sign : bits;
+    return element_factor(m->plan.type, 0) |
+           majority(m, i, UINT64_C(1) << (8 * element_bytes(m->plan.type) - 1));
 }
 
 /* Element i of what this rank receives. */
@@ -348,6 +366,8 @@ static uint64_t expected(const struct call_made *m, size_t i)
     size_t own = (size_t)m->rank * block;
     int from = block > 0 ? (int)(i / block) : 0;
 
+    if (call_reduces(m->plan.kind) && m->plan.op == BALLOT_MAJORITY)
+        return voted(m, m->plan.kind == CALLS_REDUCE_SCATTER ? own + i : i);
     switch (m->plan.kind) {
     case CALLS_ALL_REDUCE:
         return folded(m, (int)(i / ((block + ranks - 1) / ranks)), i);

@@ -214,8 +214,21 @@ static int call_good(struct ballot_comm *comm, float *buffer, size_t count)
                              BALLOT_MAJORITY, comm, NULL);
 }
 
+/* A majority of 1,000 float32, of which a rank keeps its block or the root all.
+ */
+static int call_kept(struct ballot_comm *comm, float *buffer, int root)
+{
+    size_t block = 1000 / (size_t)ballot_comm_size(comm);
+
+    if (root >= 0)
+        return ballot_reduce(buffer, buffer, 1000, BALLOT_FLOAT32,
+                             BALLOT_MAJORITY, root, comm, NULL);
+    return ballot_reduce_scatter(buffer, buffer + 1000, block, BALLOT_FLOAT32,
+                                 BALLOT_MAJORITY, comm, NULL);
+}
+
 /* What the rank that deviates calls; the others call a majority of 1,000
- * float32, or with others=broadcast a broadcast from rank 0. */
+ * float32, or what `others` says. */
 static int call_other(const char *how, struct ballot_comm *comm, float *buffer)
 {
     if (strcmp(how, "count") == 0)
@@ -232,6 +245,10 @@ static int call_other(const char *how, struct ballot_comm *comm, float *buffer)
                                  BALLOT_SUM, comm, NULL);
     if (strcmp(how, "barrier") == 0)
         return ballot_barrier(comm, NULL);
+    if (strcmp(how, "block") == 0)
+        return call_kept(comm, buffer, -1);
+    if (strncmp(how, "reduce", 6) == 0)
+        return call_kept(comm, buffer, how[6] - '0');
     if (strcmp(how, "root") == 0)
         return ballot_broadcast(buffer, buffer, 1000, BALLOT_FLOAT32, 1, comm,
                                 NULL);
@@ -241,8 +258,7 @@ static int call_other(const char *how, struct ballot_comm *comm, float *buffer)
 
 int disagree(void)
 {
-    bool broadcast =
-        strcmp(option_text("others", "majority"), "broadcast") == 0;
+    const char *others = option_text("others", NULL);
     struct ballot_comm *comm = join(NULL);
     float *buffer = need_memory(100000 * sizeof(float));
     int rank = ballot_comm_rank(comm), rc;
@@ -255,8 +271,8 @@ int disagree(void)
     begin = now_ns();
     if ((uint64_t)rank == option("deviates", 1))
         rc = call_other(option_text("how", "count"), comm, buffer);
-    else if (broadcast)
-        rc = call_other("", comm, buffer);
+    else if (others != NULL)
+        rc = call_other(others, comm, buffer);
     else
         rc = call_good(comm, buffer, 1000);
     say("call rc=%d ms=%llu text=%s", rc,
