@@ -50,6 +50,7 @@ alone contract_sealed  20 "$build/tests/test_contract" verbs-sealed
 alone contract_stripes 20 env BALLOT_IB_QPS_PER_CONNECTION=3 \
     "$build/tests/test_contract" verbs
 alone all_reduce       30 python3 -B "$here/test_all_reduce.py" "$build"
+alone collectives      20 python3 -B "$here/test_collectives.py" "$build"
 alone direct           10 python3 -B "$whole/test_direct.py" "$build" verbs
 alone death            20 python3 -B "$whole/test_death.py" "$build" verbs \
     majority sum
