@@ -121,9 +121,9 @@ class Rank:
             if line.word == word and (matches is None or matches(line)):
                 return line
 
-    def all_lines(self, word):
-        """Those of that word until the rank has ended."""
-        while self.wait_line(word) is not None:
+    def all_lines(self, word, timeout_s=PATIENCE_S):
+        """Those of that word until the rank has ended; so long for each."""
+        while self.wait_line(word, timeout_s) is not None:
             pass
         return [line for line in self.lines if line.word == word]
 
