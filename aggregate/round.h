@@ -38,6 +38,7 @@ enum header_flag {
      * they were, and only what comes before them is in the slot. */
     FLAG_LANDS = 2,
     FLAG_CALLED = 4, /* an answer: `call` is what was asked about */
+    FLAG_TELL = 8,   /* a message of a flow: its sender waits for credit */
 };
 
 /* What a result says. */

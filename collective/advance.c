@@ -59,6 +59,18 @@ static void dispatch(struct ballot_comm *comm, uint64_t now_ns,
     }
 }
 
+void *advance_place(void *context, uint32_t peer, uint32_t slot,
+                    const void *head, uint32_t bytes)
+{
+    struct ballot_comm *comm = context;
+    uint32_t index;
+
+    if (comm->flow == NULL || peer >= comm->ranks ||
+        lane_of(comm->settings.window, slot, &index) != LANE_STREAM)
+        return NULL;
+    return flow_place(comm->flow, peer, index, head, bytes);
+}
+
 bool advance_take_events(struct ballot_comm *comm, uint64_t now_ns)
 {
     struct event events[EVENTS_MAX];

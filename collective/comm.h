@@ -357,6 +357,9 @@ bool advance_busy(const struct ballot_comm *comm);
 
 /* Hands what has arrived to whom it concerns; false: nothing had. */
 bool advance_take_events(struct ballot_comm *comm, uint64_t now_ns);
+/* endpoint_config.place; `context` is the communicator. */
+void *advance_place(void *context, uint32_t peer, uint32_t slot,
+                    const void *head, uint32_t bytes);
 /* Numbers a call that begins now. */
 void advance_number(struct ballot_comm *comm, struct ballot_request *r);
 /* When all are asked who is there, for a deadline that passes at `at_ns`. */

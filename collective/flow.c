@@ -29,8 +29,13 @@ int flow_open(struct flow **flow, const struct flow_config *config)
     if (f == NULL)
         return -ENOMEM;
     f->config = *config;
-    f->payload =
+    if (f->config.apart_bytes == 0)
+        f->config.apart_bytes = APART_BYTES;
+    if (f->config.direct_bytes == 0)
+        f->config.direct_bytes = DIRECT_BYTES;
+    f->whole =
         (config->slot_bytes - LINE_BYTES) / FRAGMENT_STEP * FRAGMENT_STEP;
+    f->payload = f->whole < PAYLOAD_MOST ? f->whole : PAYLOAD_MOST;
     f->moves_max = (MOVES_PER_RANK * ranks + MOVES_MORE + 63) / 64 * 64;
     f->sources_max = 2 * f->moves_max;
     f->moves = calloc(f->moves_max, sizeof(f->moves[0]));
@@ -226,6 +231,9 @@ size_t flow_step(struct flow *flow, uint64_t now_ns)
     struct move *m;
 
     stream_wake_leaving(flow);
+    if (flow->released)
+        flow->progress_ns = now_ns;
+    flow->released = false;
     while (flow->active && !flow->differs && moved == 0 &&
            (m = next_ready(flow)) != NULL) {
         uint32_t index = move_index(flow, m);
@@ -261,6 +269,12 @@ void flow_abandon(struct flow *flow)
 {
     flow->active = false;
     flow->broken = true;
+    for (uint32_t r = 0; r < flow->config.ranks; r++) {
+        const struct link *link = &flow->config.links[r];
+
+        if (link->transport != NULL && link->transport->let_go != NULL)
+            link->transport->let_go(link->endpoint, r);
+    }
 }
 
 void flow_count(const struct flow *flow, struct flow_counts *counts)

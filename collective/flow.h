@@ -35,6 +35,10 @@ struct flow_config {
     uint32_t window; /* of the vote lanes: says where ours begin */
     uint32_t slot_bytes;
     uint32_t epoch;
+    /* A fragment of `apart_bytes` lands where it belongs, and is not staged; a
+     * move of `direct_bytes` goes from where it is until it has been taken; 0:
+     * APART_BYTES, DIRECT_BYTES. */
+    uint32_t apart_bytes, direct_bytes;
     const struct link *links; /* [ranks], the caller's; ours is not used */
 };
 
@@ -100,6 +104,10 @@ size_t flow_step(struct flow *flow, uint64_t now_ns);
 /* A rank put slot `slot` of the stream lane, of the credit lane. */
 void flow_arrived(struct flow *flow, const struct event *event, uint32_t slot);
 void flow_credited(struct flow *flow, const struct event *event);
+
+/* Where a put of stream slot `slot` may land (endpoint_config.place). */
+void *flow_place(struct flow *flow, uint32_t peer, uint32_t slot,
+                 const void *head, uint32_t bytes);
 
 /* The context of the flow that is complete; NULL: none. Once each. */
 void *flow_ended(struct flow *flow);

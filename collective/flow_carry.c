@@ -7,17 +7,14 @@
 
 static uint64_t fragment_of(const struct flow *flow, const struct move *m)
 {
-    uint64_t left = m->bytes - m->done;
+    uint64_t left = m->bytes - move_at(m);
 
     return left < flow->payload ? left : flow->payload;
 }
 
-/* Whether all that it depends on is far enough. */
-static bool may_go(const struct flow *flow, const struct move *m,
-                   uint64_t bytes)
+bool move_may_go(const struct flow *flow, const struct move *m, uint64_t end)
 {
-    if (m->follows != MOVE_NONE &&
-        flow->moves[m->follows].done < m->done + bytes)
+    if (m->follows != MOVE_NONE && flow->moves[m->follows].done < end)
         return false;
     if (m->after != MOVE_NONE && !flow->moves[m->after].complete)
         return false;
@@ -50,7 +47,7 @@ static const void *source_place(struct flow *flow, const struct move *m,
     const struct stream *stream;
 
     if (s->peer == MOVE_NONE) {
-        const uint8_t *memory = s->memory + m->done;
+        const uint8_t *memory = s->memory + move_at(m);
 
         if ((m->flags & MOVE_RAW) == 0 || call->factor == NULL)
             return memory;
@@ -59,8 +56,7 @@ static const void *source_place(struct flow *flow, const struct move *m,
         return flow->scaled;
     }
     stream = &flow->streams[s->peer];
-    return stream->arrivals[stream->expected % STREAM_WINDOW].memory +
-           LINE_BYTES;
+    return stream->arrivals[stream->expected % STREAM_WINDOW].payload;
 }
 
 /* Elements of each block, with another source first. */
@@ -167,28 +163,41 @@ static void wake_all(struct flow *flow)
 
 static void complete(struct flow *flow, struct move *m)
 {
+    m->complete = true;
     flow->moves_left--;
     for (uint32_t i = m->heirs; i != MOVE_NONE; i = flow->moves[i].next_heir)
         flow_wake(flow, i);
-    if (m->peer == MOVE_NONE)
-        return;
-    flow->streams[m->peer].move_head = m->next;
-    flow_wake(flow, m->next);
-    if (--flow->puts_left == 0)
+    if (m->peer != MOVE_NONE && --flow->puts_left == 0)
         wake_all(flow);
 }
 
-/* The place of a move's next fragment, and the slot if it is a stream's; NULL:
- * it cannot go now. */
-static uint8_t *destination(struct flow *flow, const struct move *m,
-                            uint32_t *slot)
+/* Its next bytes are behind it: they may be read, and written. */
+static void go_on(struct flow *flow, struct move *m, uint64_t bytes)
 {
-    const struct stream *s;
+    m->done += bytes;
+    for (uint32_t i = m->followers; i != MOVE_NONE;
+         i = flow->moves[i].next_follower)
+        flow_wake(flow, i);
+    if (m->done == m->bytes)
+        complete(flow, m);
+}
+
+void move_release(struct flow *flow, const struct holding *holding)
+{
+    struct move *m = &flow->moves[holding->move];
+
+    m->held -= holding->bytes;
+    flow->released = true;
+    go_on(flow, m, holding->bytes);
+}
+
+/* The slot of a move's next fragment into a stream; NULL: it cannot go now. */
+static uint8_t *find_slot(struct flow *flow, const struct move *m,
+                          uint32_t *slot)
+{
+    const struct stream *s = &flow->streams[m->peer];
     uint8_t *place;
 
-    if (m->peer == MOVE_NONE)
-        return m->to + m->done;
-    s = &flow->streams[m->peer];
     if (s->move_head != move_index(flow, m) ||
         s->sequence - s->credited >= STREAM_WINDOW)
         return NULL;
@@ -200,8 +209,32 @@ static uint8_t *destination(struct flow *flow, const struct move *m,
     return place;
 }
 
-static bool send_fragment(struct flow *flow, const struct move *m,
-                          uint32_t slot, uint8_t *place, uint64_t bytes)
+/*
+ * Where a fragment lies that needs no copy of ours. It stays there if it is
+ * part of a large move, and memory that nobody writes before the rank has told
+ * us that it has taken it. What two ranks send to each other is not held as
+ * long as it fits the window: each may wait until the other has sent.
+ */
+static struct apart lies_apart(const struct flow *flow, const struct move *m,
+                               uint64_t bytes)
+{
+    const struct source *s = &flow->sources[m->source_first];
+    const struct transport *t = flow->config.links[m->peer].transport;
+
+    if (bytes < flow->config.apart_bytes || bytes % 8 != 0 || m->sources != 1 ||
+        s->peer != MOVE_NONE || t->put_with == NULL ||
+        ((m->flags & MOVE_RAW) != 0 && flow->call.factor != NULL))
+        return (struct apart){NULL};
+    return (struct apart){
+        .memory = s->memory + move_at(m),
+        .stays = m->bytes >= flow->config.direct_bytes &&
+                 (m->flags & MOVE_COPIED) == 0 &&
+                 (!flow->exchanges ||
+                  m->bytes > STREAM_WINDOW * (uint64_t)flow->payload),
+    };
+}
+
+static bool send_fragment(struct flow *flow, struct move *m, uint64_t bytes)
 {
     struct stream *s = &flow->streams[m->peer];
     struct header header = {
@@ -212,40 +245,52 @@ static bool send_fragment(struct flow *flow, const struct move *m,
         .kind = HEADER_STREAM,
         .mask = s->expected,
     };
+    uint32_t slot;
+    uint8_t *place = find_slot(flow, m, &slot);
+    struct apart apart;
+    bool holds;
 
-    if (!stream_put(flow, m->peer, slot, place, &header, bytes))
+    if (place == NULL)
         return false;
+    apart = lies_apart(flow, m, bytes);
+    /* What comes behind something held is not done before it. */
+    holds = apart.stays || m->held > 0;
+    if (holds && move_at(m) + bytes == m->bytes)
+        header.flags = FLAG_TELL;
+    if (apart.memory == NULL)
+        carry(flow, m, place + LINE_BYTES, bytes);
+    if (!stream_put(flow, m->peer, slot, place, &header, bytes, apart))
+        return false;
+    if (holds) {
+        s->holdings[s->sequence % STREAM_WINDOW] =
+            (struct holding){move_index(flow, m), (uint32_t)bytes};
+        m->held += bytes;
+    }
     s->sequence++;
+    if (move_at(m) + (m->held > 0 ? 0 : bytes) == m->bytes) {
+        s->move_head = m->next;
+        flow_wake(flow, m->next);
+    }
     return true;
 }
 
 bool flow_advance(struct flow *flow, struct move *m, uint64_t *moved)
 {
     uint64_t bytes = fragment_of(flow, m);
-    uint8_t *place;
-    uint32_t slot = 0;
 
-    if (m->complete || !may_go(flow, m, bytes) || !has_sources(flow, m, bytes))
+    if (m->complete || (m->held > 0 && bytes == 0) ||
+        !move_may_go(flow, m, move_at(m) + bytes) ||
+        !has_sources(flow, m, bytes))
         return false;
-    place = destination(flow, m, &slot);
-    if (place == NULL)
+    if (m->peer == MOVE_NONE)
+        carry(flow, m, m->to + m->done, bytes);
+    else if (!send_fragment(flow, m, bytes))
         return false;
-    if (m->peer == MOVE_NONE) {
-        carry(flow, m, place, bytes);
-    } else {
-        carry(flow, m, place + LINE_BYTES, bytes);
-        if (!send_fragment(flow, m, slot, place, bytes))
-            return false;
-    }
-    m->done += bytes;
-    m->complete = m->done == m->bytes;
-    for (uint32_t i = m->followers; i != MOVE_NONE;
-         i = flow->moves[i].next_follower)
-        flow_wake(flow, i);
+    if (m->held == 0)
+        go_on(flow, m, bytes);
     consume_sources(flow, m);
-    if (m->complete)
-        complete(flow, m);
-    else if (m->peer != MOVE_NONE && (m->flags & MOVE_TURNS) != 0)
+    if (m->peer != MOVE_NONE && (m->flags & MOVE_TURNS) != 0 &&
+        move_at(m) < m->bytes)
         turn_stream(flow, m);
     *moved += bytes;
     return true;

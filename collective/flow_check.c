@@ -83,6 +83,15 @@ bool flow_suspects(struct flow *flow)
     return suspects;
 }
 
+/* Whether the rank has yet to take what must not change before. */
+static bool holds_something(const struct stream *s)
+{
+    for (uint64_t n = s->credited; n < s->sequence; n++)
+        if (s->holdings[n % STREAM_WINDOW].bytes > 0)
+            return true;
+    return false;
+}
+
 void flow_awaited(const struct flow *flow, struct rank_mask *awaited)
 {
     for (uint32_t r = 0; flow->active && r < flow->config.ranks; r++) {
@@ -90,7 +99,8 @@ void flow_awaited(const struct flow *flow, struct rank_mask *awaited)
 
         if ((s->source_head != MOVE_NONE && !mask_has(&flow->coming, r)) ||
             (s->move_head != MOVE_NONE &&
-             s->sequence - s->credited >= STREAM_WINDOW))
+             s->sequence - s->credited >= STREAM_WINDOW) ||
+            holds_something(s))
             mask_set(awaited, r);
     }
 }

@@ -18,6 +18,14 @@ enum {
                        streams that do too; they come before all others. Around
                        a ring each would else wait for the whole of the one
                        before it, and all for credit */
+    MOVE_COPIED = 16, /* its memory may be written again as soon as it has been
+                         put, though nobody may have taken it yet */
+};
+
+enum {
+    APART_BYTES = 4096,
+    DIRECT_BYTES = 32768,
+    PAYLOAD_MOST = 61440, /* whole pages, and all fits tcp's largest packet */
 };
 
 enum { SCRATCH_BYTES = 65536 };
@@ -37,6 +45,8 @@ struct move {
     uint32_t peer;
     uint32_t flags;
     uint64_t bytes, done;
+    uint64_t held; /* behind what is done: put from where it is, so it must not
+                      change before the rank has taken it */
     bool complete; /* one of no bytes is a message all the same */
     uint32_t source_first, sources;
     uint32_t follows; /* that move is ahead of us byte by byte, */
@@ -56,9 +66,17 @@ struct move {
 };
 
 struct arrival {
-    const uint8_t *memory;
+    const uint8_t *memory; /* the header line, */
+    const uint8_t *payload;
     uint32_t bytes;
     bool full;
+    bool tell; /* its sender waits until it has been taken */
+};
+
+/* A message that is part of what a move holds; 0 bytes: it is not. */
+struct holding {
+    uint32_t move;
+    uint32_t bytes;
 };
 
 /* The stream from and to one rank, over all flows. */
@@ -73,16 +91,19 @@ struct stream {
     uint32_t move_head; /* puts next into it */
     uint32_t move_tail;
     struct arrival arrivals[STREAM_WINDOW];
+    struct holding holdings[STREAM_WINDOW]; /* from credited to sequence */
 };
 
 struct flow {
     struct flow_config config;
-    uint32_t payload; /* bytes of the largest fragment */
+    uint32_t whole;   /* bytes that fit a slot, */
+    uint32_t payload; /* and of the largest fragment */
 
     bool active, broken;
     bool exchanges; /* what is under way is an exchange */
     struct flow_call call;
     uint64_t progress_ns;
+    bool released;       /* what was held has been taken since the last step */
     uint32_t moves_left; /* that are not complete */
     uint32_t puts_left;  /* of these, into streams */
 
@@ -134,16 +155,34 @@ static inline uint32_t move_index(const struct flow *flow,
 /* plan.c: chooses an algorithm and lets it write the moves. -E2BIG. */
 int plan_write(struct flow *flow, const struct flow_call *call);
 
-/* flow_carry.c: a fragment of a move; false: it must wait for something. */
+/* How far a move has been put. */
+static inline uint64_t move_at(const struct move *m)
+{
+    return m->done + m->held;
+}
+
+/* ---- flow_carry.c ---- */
+
+/* A fragment of a move; false: it must wait for something. */
 bool flow_advance(struct flow *flow, struct move *m, uint64_t *moved);
+/* Whether all that its bytes up to `end` depend on is far enough. */
+bool move_may_go(const struct flow *flow, const struct move *m, uint64_t end);
+/* The rank has taken a message of a move that holds it. */
+void move_release(struct flow *flow, const struct holding *holding);
 
 /* ---- flow_stream.c ---- */
 
 /* Of a message with so many bytes behind its header line. */
 uint32_t stream_message_bytes(uint64_t payload);
+/* The end of a message that is not staged. */
+struct apart {
+    const void *memory; /* NULL: all is */
+    bool stays;         /* as it is, until the rank has taken it */
+};
 /* Puts what was staged at `place`, behind this header line. */
 bool stream_put(struct flow *flow, uint32_t peer, uint32_t slot, uint8_t *place,
-                const struct header *header, uint64_t payload);
+                const struct header *header, uint64_t payload,
+                struct apart apart);
 /* The next message of `peer` was used up. */
 void stream_consume(struct flow *flow, uint32_t peer);
 void stream_give_credits(struct flow *flow);

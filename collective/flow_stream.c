@@ -26,7 +26,13 @@ static void take_credit(struct flow *flow, uint32_t peer, uint64_t credited)
 
     if (credited <= s->credited || credited > s->sequence)
         return;
-    s->credited = credited;
+    for (; s->credited < credited; s->credited++) {
+        struct holding *h = &s->holdings[s->credited % STREAM_WINDOW];
+
+        if (h->bytes > 0)
+            move_release(flow, h);
+        h->bytes = 0;
+    }
     flow_wake(flow, s->move_head);
 }
 
@@ -39,10 +45,19 @@ void flow_arrived(struct flow *flow, const struct event *event, uint32_t slot)
         flow->counts.dropped++;
         return;
     }
-    s->arrivals[slot] = (struct arrival){event->memory, event->bytes, true};
+    s->arrivals[slot] = (struct arrival){
+        .memory = event->memory,
+        .payload = event->apart != NULL
+                       ? event->apart
+                       : (const uint8_t *)event->memory + LINE_BYTES,
+        .bytes = event->bytes,
+        .full = true,
+    };
     memcpy(&header, event->memory, sizeof(header));
-    if (is_ours(flow, &header, HEADER_STREAM))
+    if (is_ours(flow, &header, HEADER_STREAM)) {
+        s->arrivals[slot].tell = (header.flags & FLAG_TELL) != 0;
         take_credit(flow, event->peer, header.mask);
+    }
     if (slot != s->expected % STREAM_WINDOW)
         return;
     mask_set(&flow->coming, event->peer);
@@ -63,13 +78,64 @@ void flow_credited(struct flow *flow, const struct event *event)
         flow->counts.dropped++;
 }
 
+/*
+ * Only into memory of the move that takes from this stream next, and only what
+ * is the fragment of our call that comes so far behind the next one: the check
+ * is made again when its turn has come.
+ */
+void *flow_place(struct flow *flow, uint32_t peer, uint32_t slot,
+                 const void *head, uint32_t bytes)
+{
+    struct stream *s = &flow->streams[peer];
+    const struct move *m;
+    struct header header;
+    uint64_t ahead, at, fragment;
+
+    memcpy(&header, head, sizeof(header));
+    if (!flow->active || flow->differs ||
+        bytes < LINE_BYTES + flow->config.apart_bytes ||
+        !is_ours(flow, &header, HEADER_STREAM) ||
+        slot != header.sequence % STREAM_WINDOW || s->arrivals[slot].full)
+        return NULL;
+    take_credit(flow, peer, header.mask);
+    if (s->source_head == MOVE_NONE)
+        return NULL;
+    m = &flow->moves[flow->sources[s->source_head].move];
+    ahead = header.sequence - s->expected;
+    if (m->sources != 1 || m->peer != MOVE_NONE || ahead >= STREAM_WINDOW ||
+        !call_equal(&header.call,
+                    flow->exchanges ? &m->call : &flow->call.call))
+        return NULL;
+    at = m->done + ahead * flow->payload;
+    if (at >= m->bytes)
+        return NULL;
+    fragment = m->bytes - at < flow->payload ? m->bytes - at : flow->payload;
+    if (bytes != LINE_BYTES + fragment || !move_may_go(flow, m, at + fragment))
+        return NULL;
+    return m->to + at;
+}
+
+/* Memory of the caller's, where the transport needs no copy of it. */
+static int put_message(const struct link *link, uint32_t slot, uint32_t bytes,
+                       struct apart apart)
+{
+    const struct transport *t = link->transport;
+
+    if (apart.memory == NULL)
+        return link_put(link, slot, bytes);
+    return (apart.stays ? t->put_from : t->put_with)(link->endpoint, link->peer,
+                                                     slot, bytes, apart.memory,
+                                                     bytes - LINE_BYTES);
+}
+
 bool stream_put(struct flow *flow, uint32_t peer, uint32_t slot, uint8_t *place,
-                const struct header *header, uint64_t payload)
+                const struct header *header, uint64_t payload,
+                struct apart apart)
 {
     uint32_t bytes = stream_message_bytes(payload);
 
     memcpy(place, header, LINE_BYTES);
-    if (link_put(&flow->config.links[peer], slot, bytes) < 0)
+    if (put_message(&flow->config.links[peer], slot, bytes, apart) < 0)
         return false;
     flow->counts.puts++;
     flow->counts.bytes_put += bytes;
@@ -95,7 +161,7 @@ static void give_credit(struct flow *flow, uint32_t peer)
     if (flow->config.links[peer].lost)
         mask_clear(&flow->owing, peer);
     else if (place != NULL)
-        stream_put(flow, peer, slot, place, &header, 0);
+        stream_put(flow, peer, slot, place, &header, 0, (struct apart){NULL});
 }
 
 void stream_give_credits(struct flow *flow)
@@ -110,11 +176,13 @@ void stream_consume(struct flow *flow, uint32_t peer)
 {
     struct stream *s = &flow->streams[peer];
 
-    s->arrivals[s->expected % STREAM_WINDOW].full = false;
+    struct arrival *a = &s->arrivals[s->expected % STREAM_WINDOW];
+
+    a->full = false;
     s->expected++;
     if (!s->arrivals[s->expected % STREAM_WINDOW].full)
         mask_clear(&flow->coming, peer);
-    if (s->expected - s->told >= CREDIT_EVERY)
+    if (a->tell || s->expected - s->told >= CREDIT_EVERY)
         mask_set(&flow->owing, peer);
 }
 

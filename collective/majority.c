@@ -309,7 +309,7 @@ static int put_packed(struct majority *m, const struct voting *v,
     const void *lines = packed_lines(m, v, put, v->call.send);
     int rc;
 
-    if (lines == NULL || link->transport->put_from == NULL)
+    if (lines == NULL || link->transport->enrol == NULL)
         return -EFAULT;
     rc = link->transport->put_from(link->endpoint, link->peer, slot, put->bytes,
                                    lines, put->bytes - LINE_BYTES);

@@ -110,6 +110,8 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
         .interface = interface,
         .bell = bell,
         .why = comm->transport_why,
+        .place = advance_place,
+        .place_context = comm,
     };
     uint32_t want = comm->settings.transport;
     int rc = listen_address(root, root_bytes, interface, why);

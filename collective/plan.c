@@ -23,7 +23,7 @@ static enum flow_algorithm choose_all_reduce(const struct flow *f,
 {
     if (f->config.ranks > DIRECT_RANKS && fits_scratch(f, bytes))
         return FLOW_TREE;
-    if (bytes <= f->payload && f->config.ranks <= DIRECT_RANKS)
+    if (bytes <= f->whole && f->config.ranks <= DIRECT_RANKS)
         return FLOW_DIRECT;
     return f->config.ranks <= SPLIT_RANKS ? FLOW_SPLIT : FLOW_RING;
 }
@@ -57,8 +57,8 @@ static enum flow_algorithm choose(const struct flow *f,
 }
 
 /* What was asked for, where it can be had: a tree's vectors fit the scratch
- * memory, and a whole vector that is sent directly fits a message, for it may
- * be in place. */
+ * memory, and a whole vector that is sent directly is a message or two, for it
+ * may be in place. */
 static enum flow_algorithm allowed(const struct flow *f,
                                    const struct flow_call *call)
 {
@@ -69,7 +69,7 @@ static enum flow_algorithm allowed(const struct flow *f,
     if (a == FLOW_CHOOSE || call->count == 0 ||
         (a == FLOW_TREE && reduces && !fits_scratch(f, bytes)))
         return choose(f, call);
-    if (call->call.op == CALL_ALL_REDUCE && bytes > f->payload &&
+    if (call->call.op == CALL_ALL_REDUCE && bytes > f->whole &&
         a != FLOW_RING && a != FLOW_TREE)
         return FLOW_SPLIT;
     return a;

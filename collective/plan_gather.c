@@ -241,18 +241,22 @@ void plan_all_to_all(struct flow *f, const struct flow_call *call)
     uint64_t bytes = call->count * call->unit;
     uint32_t rank = f->config.rank, ranks = f->config.ranks;
     bool in_place = call->send == call->recv;
+    struct move *m;
 
     keep(f, block(call->recv, rank, bytes), block(call->send, rank, bytes),
          bytes);
     for (uint32_t i = 1; i < ranks; i++) {
         uint32_t to = plan_behind(f, i);
 
-        send(f, to, block(call->send, to, bytes), bytes);
+        m = send(f, to, block(call->send, to, bytes), bytes);
+        /* All would wait for each other until somebody has taken something. */
+        if (in_place)
+            m->flags = MOVE_COPIED;
     }
     for (uint32_t i = 1; i < ranks; i++) {
         uint32_t from = plan_before(f, i);
-        struct move *m =
-            receive(f, from, block(call->recv, from, bytes), bytes);
+
+        m = receive(f, from, block(call->recv, from, bytes), bytes);
 
         /* The move to plan_behind(ranks - i), which is the same rank. */
         if (in_place)

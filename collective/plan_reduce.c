@@ -164,13 +164,18 @@ static struct move *fold_gathered(struct flow *f, const struct flow_call *call,
 static void all_reduce_direct(struct flow *f, const struct flow_call *call)
 {
     uint64_t bytes = call->count * call->unit;
+    bool in_place = call->send == call->recv;
     struct move *m;
 
-    for (uint32_t i = 1; i < f->config.ranks; i++)
-        send_own(f, plan_behind(f, i), call->send, bytes);
+    for (uint32_t i = 1; i < f->config.ranks; i++) {
+        m = send_own(f, plan_behind(f, i), call->send, bytes);
+        /* All would wait for each other until somebody has folded. */
+        if (in_place)
+            m->flags |= MOVE_COPIED;
+    }
     m = fold_all(f, call->recv, call->send, bytes);
     m->block = share_whole(call->count, f->config.ranks);
-    if (call->send == call->recv)
+    if (in_place)
         m->flags |= MOVE_LAST;
 }
 

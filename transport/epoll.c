@@ -12,7 +12,10 @@
 
 #include "tcp.h"
 
-enum { COLLECT_EVENTS = 64 };
+enum {
+    COLLECT_EVENTS = 64,
+    SENDS = 4, /* of a link in its turn */
+};
 
 int epoll_open(struct endpoint *endpoint)
 {
@@ -67,6 +70,21 @@ static void note(struct endpoint *endpoint, struct tcp_link *link,
         tcp_ready(endpoint, link);
 }
 
+/* Asking the socket itself takes its lock, which holds up who sends while we
+ * wait for the rest of a large payload. */
+static bool asks_directly(const struct endpoint *endpoint)
+{
+    if (endpoint->peers_count > DIRECT_LINKS || endpoint->blocked > 0)
+        return false;
+    for (uint32_t i = 0; i < endpoint->peers_count; i++) {
+        const struct tcp_link *link = endpoint->links[endpoint->peers[i]];
+
+        if (link->bytes - link->landed_bytes > SMALL_BYTES)
+            return false;
+    }
+    return true;
+}
+
 static void ask_epoll(struct endpoint *endpoint)
 {
     struct epoll_event events[COLLECT_EVENTS];
@@ -78,7 +96,7 @@ static void ask_epoll(struct endpoint *endpoint)
 
 void epoll_collect(struct endpoint *endpoint)
 {
-    if (endpoint->peers_count > DIRECT_LINKS || endpoint->blocked > 0) {
+    if (!asks_directly(endpoint)) {
         ask_epoll(endpoint);
         return;
     }
@@ -109,9 +127,15 @@ void epoll_receive(struct endpoint *endpoint, struct tcp_link *link)
 
 void epoll_send(struct endpoint *endpoint, struct tcp_link *link)
 {
-    if (!link->up || !link->writable || link->frames_count == 0)
-        return;
-    if (tcp_send_now(endpoint, link) == -EAGAIN) {
+    ssize_t sent = 1;
+
+    /* Pages of several puts take a call each. */
+    for (int i = 0; i < SENDS && sent > 0; i++) {
+        if (!link->up || !link->writable || link->frames_count == 0)
+            return;
+        sent = tcp_send_now(endpoint, link);
+    }
+    if (sent == -EAGAIN) {
         link->writable = false;
         endpoint->blocked++;
     }

@@ -14,8 +14,6 @@
 #include "tcp.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,9 +22,6 @@
 
 enum {
     TURN_EVENTS = 8, /* of one link before the next one has its turn */
-    KEEPALIVE_IDLE_S = 10,
-    KEEPALIVE_INTERVAL_S = 5,
-    KEEPALIVE_PROBES = 3,
 };
 
 static int tcp_address(struct endpoint *endpoint, struct address *address)
@@ -36,31 +31,6 @@ static int tcp_address(struct endpoint *endpoint, struct address *address)
 }
 
 /* ---- Life of an endpoint ---- */
-
-static int open_engine(struct endpoint *endpoint)
-{
-    const char *forced = getenv("BALLOT_TCP_ENGINE");
-    int rc;
-
-    if (forced == NULL || strcmp(forced, "uring") == 0) {
-        endpoint->engine = TCP_URING;
-        rc = uring_open(endpoint);
-        if (rc == 0 || forced != NULL)
-            return rc;
-    } else if (strcmp(forced, "epoll") != 0) {
-        return -EINVAL;
-    }
-    endpoint->engine = TCP_EPOLL;
-    return epoll_open(endpoint);
-}
-
-static void close_engine(struct endpoint *endpoint)
-{
-    switch (endpoint->engine) {
-    case TCP_URING: uring_close(endpoint); break;
-    case TCP_EPOLL: epoll_close(endpoint); break;
-    }
-}
 
 static void free_endpoint(struct endpoint *endpoint)
 {
@@ -84,7 +54,7 @@ static int tcp_open(struct endpoint **out, const struct endpoint_config *config)
     if (endpoint->links == NULL || endpoint->peers == NULL ||
         endpoint->ready == NULL)
         goto free_endpoint;
-    rc = open_engine(endpoint);
+    rc = tcp_engine_open(endpoint);
     if (rc != 0)
         goto free_endpoint;
     rc = listener_open(&endpoint->listener, config->interface);
@@ -93,15 +63,10 @@ static int tcp_open(struct endpoint **out, const struct endpoint_config *config)
     *out = endpoint;
     return 0;
 close_engine:
-    close_engine(endpoint);
+    tcp_engine_close(endpoint);
 free_endpoint:
     free_endpoint(endpoint);
     return rc;
-}
-
-const char *tcp_engine_name(const struct endpoint *endpoint)
-{
-    return endpoint->engine == TCP_URING ? "io_uring" : "epoll";
 }
 
 /* ---- Life of a link ---- */
@@ -120,8 +85,10 @@ static void free_link(const struct endpoint *endpoint, struct tcp_link *link)
 {
     memory_unmap(link->landing, landing_bytes(endpoint));
     memory_unmap(link->staging, region_bytes(endpoint));
+    tcp_close_pipe(link);
     free(link->frames);
     free(link->leaving);
+    free(link->outside);
     free(link);
 }
 
@@ -145,30 +112,11 @@ static void tcp_close(struct endpoint *endpoint)
         return;
     for (uint32_t i = 0; i < endpoint->peers_count; i++)
         cut(endpoint, endpoint->links[endpoint->peers[i]]);
-    close_engine(endpoint);
+    tcp_engine_close(endpoint);
     for (uint32_t i = 0; i < endpoint->peers_count; i++)
         free_link(endpoint, endpoint->links[endpoint->peers[i]]);
     listener_close(&endpoint->listener);
     free_endpoint(endpoint);
-}
-
-/* Tuning only, so a kernel that refuses does no harm. Keepalive finds a host
- * that vanished while nothing was on the way to it. */
-static void tune(int descriptor)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-    };
-
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        (void)setsockopt(descriptor, options[i].level, options[i].name,
-                         &options[i].value, sizeof(options[i].value));
 }
 
 static int make_link(const struct endpoint *endpoint, uint32_t peer,
@@ -182,9 +130,11 @@ static int make_link(const struct endpoint *endpoint, uint32_t peer,
     if (link == NULL)
         return -ENOMEM;
     link->peer = peer;
+    link->pipe[0] = link->pipe[1] = -1;
     link->frames = calloc(slots, sizeof(*link->frames));
     link->leaving = calloc(slots, sizeof(*link->leaving));
-    if (link->frames != NULL && link->leaving != NULL)
+    link->outside = calloc(slots, sizeof(*link->outside));
+    if (link->frames != NULL && link->leaving != NULL && link->outside != NULL)
         rc = memory_map(&link->landing, landing_bytes(endpoint));
     if (rc == 0)
         rc = memory_map(&staging, region_bytes(endpoint));
@@ -208,7 +158,8 @@ static int add_link(struct endpoint *endpoint, uint32_t peer, int descriptor)
         goto close_descriptor;
     link->descriptor = descriptor;
     link->up = true;
-    tune(descriptor);
+    tcp_tune(descriptor);
+    link->here = tcp_is_here(descriptor);
     rc = endpoint->engine == TCP_URING ? uring_add(endpoint, link)
                                        : epoll_add(endpoint, link);
     if (rc != 0)
@@ -331,31 +282,24 @@ static void *tcp_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
     return tcp_staging(endpoint, link, slot);
 }
 
-static void send_frames(struct endpoint *endpoint, struct tcp_link *link)
+static int check_put(const struct endpoint *endpoint,
+                     const struct tcp_link *link, uint32_t slot, uint32_t bytes)
 {
-    switch (endpoint->engine) {
-    case TCP_URING: uring_send(endpoint, link); break;
-    case TCP_EPOLL: epoll_send(endpoint, link); break;
-    }
-}
-
-static void flush(struct endpoint *endpoint)
-{
-    if (endpoint->engine == TCP_URING)
-        uring_flush(endpoint);
+    if (!tcp_put_is_valid(endpoint, slot, bytes))
+        return -EINVAL;
+    if (link == NULL)
+        return -ENOTCONN;
+    return link->leaving[slot] ? -EBUSY : 0;
 }
 
 static int tcp_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                    uint32_t bytes)
 {
     struct tcp_link *link = link_up(endpoint, peer);
+    int rc = check_put(endpoint, link, slot, bytes);
 
-    if (!tcp_put_is_valid(endpoint, slot, bytes))
-        return -EINVAL;
-    if (link == NULL)
-        return -ENOTCONN;
-    if (link->leaving[slot])
-        return -EBUSY;
+    if (rc != 0)
+        return rc;
     tcp_enqueue(endpoint, link, slot, bytes);
     /* Large frames that leave together cost far less than one by one; a small
      * one is awaited. */
@@ -363,9 +307,64 @@ static int tcp_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
         tcp_ready(endpoint, link);
         return 0;
     }
-    send_frames(endpoint, link);
-    flush(endpoint);
+    tcp_engine_send(endpoint, link);
+    tcp_engine_flush(endpoint);
     return 0;
+}
+
+/* Lets the end of the next put of this slot come from there. The requests of
+ * uring.c outlive what such memory is good for, so they have a copy. */
+static int add_outside(struct endpoint *endpoint, struct tcp_link *link,
+                       uint32_t slot, uint32_t bytes,
+                       const struct tcp_outside *outside)
+{
+    int rc = check_put(endpoint, link, slot, bytes);
+
+    if (outside->bytes == 0 || bytes < HEAD_BYTES + outside->bytes)
+        return -EINVAL;
+    if (rc != 0)
+        return rc;
+    link->outside[slot] = *outside;
+    if (endpoint->engine != TCP_EPOLL ||
+        (!outside->stays && link->frames_count > 0))
+        tcp_stage_outside(endpoint, link, slot, bytes);
+    return 0;
+}
+
+static int tcp_put_from(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                        uint32_t bytes, const void *memory,
+                        uint32_t memory_bytes)
+{
+    const struct tcp_outside outside = {memory, memory_bytes, true};
+    int rc =
+        add_outside(endpoint, link_up(endpoint, peer), slot, bytes, &outside);
+
+    return rc != 0 ? rc : tcp_put(endpoint, peer, slot, bytes);
+}
+
+/* What cannot leave at once is copied. */
+static int tcp_put_with(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                        uint32_t bytes, const void *memory,
+                        uint32_t memory_bytes)
+{
+    const struct tcp_outside outside = {memory, memory_bytes, false};
+    struct tcp_link *link = link_up(endpoint, peer);
+    int rc = add_outside(endpoint, link, slot, bytes, &outside);
+
+    if (rc == 0)
+        rc = tcp_put(endpoint, peer, slot, bytes);
+    if (rc != 0 || link->outside[slot].bytes == 0)
+        return rc;
+    tcp_engine_send(endpoint, link);
+    if (link->outside[slot].bytes > 0)
+        tcp_stage_outside(endpoint, link, slot, bytes);
+    return 0;
+}
+
+static void tcp_forget(struct endpoint *endpoint, uint32_t peer)
+{
+    if (peer < endpoint->config.ranks && endpoint->links[peer] != NULL)
+        tcp_let_go(endpoint, endpoint->links[peer]);
 }
 
 void tcp_ready(struct endpoint *endpoint, struct tcp_link *link)
@@ -427,7 +426,7 @@ static int take_turn(struct endpoint *endpoint, struct tcp_link *link,
     }
     if (link->descriptor < 0)
         return count;
-    send_frames(endpoint, link);
+    tcp_engine_send(endpoint, link);
     if (link->more || link->readable)
         tcp_ready(endpoint, link);
     return count;
@@ -452,9 +451,9 @@ static int tcp_poll(struct endpoint *endpoint, struct event *events, int max)
     for (uint32_t i = 0; i < turns; i++) {
         uint32_t at = (endpoint->ready_first + i) % endpoint->config.ranks;
 
-        send_frames(endpoint, endpoint->links[endpoint->ready[at]]);
+        tcp_engine_send(endpoint, endpoint->links[endpoint->ready[at]]);
     }
-    flush(endpoint);
+    tcp_engine_flush(endpoint);
     return count;
 }
 
@@ -494,4 +493,7 @@ const struct transport transport_tcp = {
     .busy = tcp_busy,
     .drop = tcp_drop,
     .counts = tcp_counts,
+    .put_from = tcp_put_from,
+    .put_with = tcp_put_with,
+    .let_go = tcp_forget,
 };

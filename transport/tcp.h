@@ -8,7 +8,8 @@
  * tcp_wanted() says and reports with tcp_received() or tcp_ended(). It calls
  * tcp_ready() for a link that tcp.c shall look at in the next poll.
  *
- * A frame is a header of 16 bytes (little-endian) and `bytes` of payload.
+ * A frame is a header of 16 bytes (little-endian) and `bytes` of payload, which
+ * begin with a line of 64.
  */
 #ifndef BALLOT_TRANSPORT_TCP_H
 #define BALLOT_TRANSPORT_TCP_H
@@ -29,6 +30,8 @@ enum {
                                  payloads; the rest goes straight to the slot */
     GATHER_FRAMES = 8,        /* sent by one system call */
     SMALL_BYTES = 4096,       /* a put that does not wait for the next poll() */
+    FRAME_BYTES = 16,
+    HEAD_BYTES = 64, /* of each payload: in the slot, wherever the rest is */
     /* With so few links, asking each socket by a plain call is cheaper than
      * asking the kernel which one is ready, by epoll or by a request. */
     DIRECT_LINKS = 2,
@@ -39,6 +42,14 @@ struct tcp_frame {
     uint32_t slot;
     uint32_t bytes;
     uint32_t check; /* mixes slot, bytes and the communicator's epoch */
+};
+_Static_assert(sizeof(struct tcp_frame) == FRAME_BYTES, "no padding");
+
+/* The end of a put that is not staged. */
+struct tcp_outside {
+    const uint8_t *memory; /* NULL: all is staged */
+    uint32_t bytes;
+    bool stays; /* as it is, until the peer has taken it */
 };
 
 struct tcp_link {
@@ -55,13 +66,21 @@ struct tcp_link {
     bool *leaving;            /* [slots] is in the ring */
     uint32_t frames_first, frames_count;
     size_t sent_bytes;
-    uint8_t *staging; /* [slots][slot_bytes] */
+    uint8_t *staging;            /* [slots][slot_bytes] */
+    struct tcp_outside *outside; /* [slots] */
     struct msghdr message;
-    struct iovec pieces[2 * GATHER_FRAMES];
+    struct iovec pieces[3 * GATHER_FRAMES];
+    /* A peer on this host reads such memory where it is: its pages go through a
+     * pipe into the socket. piped_bytes of the first frame are in the pipe. */
+    bool here;
+    int pipe[2]; /* -1 until it is needed */
+    size_t piped_bytes;
 
     /* Receiving: the frame under way, and what came beyond it. */
     uint32_t slot, bytes; /* bytes is 0 while the header is awaited */
     uint32_t landed_bytes;
+    bool large;       /* the last frame was, so the next is likely too */
+    uint8_t *apart;   /* where all but the head lands, or NULL */
     void *landing;    /* the memory that inbound is in */
     uint8_t *inbound; /* [slots][slot_bytes], skewed by peer */
     uint32_t buffer_start, buffer_end;
@@ -94,8 +113,16 @@ struct endpoint {
     struct endpoint_counts counts;
 };
 
+/* ---- tcp_engine.c: the one that BALLOT_TCP_ENGINE or the ranks ask for ----
+ */
+
+int tcp_engine_open(struct endpoint *endpoint);
+void tcp_engine_close(struct endpoint *endpoint);
 /* "io_uring" or "epoll". */
 const char *tcp_engine_name(const struct endpoint *endpoint);
+/* Sends what is in the ring, now or with the next flush. */
+void tcp_engine_send(struct endpoint *endpoint, struct tcp_link *link);
+void tcp_engine_flush(struct endpoint *endpoint);
 
 /* ---- tcp_frame.c, for tcp.c ---- */
 
@@ -105,6 +132,11 @@ void *tcp_staging(const struct endpoint *endpoint, const struct tcp_link *link,
                   uint32_t slot);
 void tcp_enqueue(struct endpoint *endpoint, struct tcp_link *link,
                  uint32_t slot, uint32_t bytes);
+/* Stages what is left of a frame of so many bytes. */
+void tcp_stage_outside(const struct endpoint *endpoint, struct tcp_link *link,
+                       uint32_t slot, uint32_t bytes);
+/* Forgets memory that is not ours, transport.h's let_go(). */
+void tcp_let_go(const struct endpoint *endpoint, struct tcp_link *link);
 /* Nothing more will be sent. */
 void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link);
 /* Whether another frame is complete, as *event. False also when the peer broke
@@ -112,13 +144,28 @@ void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link);
 bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
                        struct event *event);
 
+/* ---- tcp_socket.c ---- */
+
+void tcp_tune(int descriptor);
+/* Whether both ends are on this host. */
+bool tcp_is_here(int descriptor);
+/*
+ * Sends `bytes` of memory from where they are, as far as there is room;
+ * negative errno; -EOPNOTSUPP: they must be copied. It does not forget what it
+ * could not send, so the next call must be for what is left.
+ */
+ssize_t tcp_splice(struct tcp_link *link, const uint8_t *memory, size_t bytes);
+/* Forgets that. */
+void tcp_close_pipe(struct tcp_link *link);
+
 /* ---- What engines call: tcp_ready() in tcp.c, the rest in tcp_frame.c ---- */
 
 void tcp_ready(struct endpoint *endpoint, struct tcp_link *link);
 /* Whether what is to be sent is one small frame. */
 bool tcp_is_small(const struct tcp_link *link);
-/* Prepares link->message with what is to be sent. */
-void tcp_gather(const struct endpoint *endpoint, struct tcp_link *link);
+/* Prepares link->message with what is to be sent; true: up to pages that are
+ * spliced. */
+bool tcp_gather(const struct endpoint *endpoint, struct tcp_link *link);
 void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes);
 /* Sending failed: what was received before is still reported, then LOST. */
 void tcp_broken(struct endpoint *endpoint, struct tcp_link *link, int reason);

@@ -11,7 +11,10 @@
 
 #include "tcp.h"
 
-enum { FRAME_BYTES = sizeof(struct tcp_frame) };
+enum {
+    SPLICE_BYTES = 8192, /* from so many bytes on, pages are spliced */
+    LARGE_BYTES = 16384, /* behind so many, the next is likely as large */
+};
 
 static uint8_t *slot_at(const struct endpoint *endpoint, uint8_t *region,
                         uint32_t slot)
@@ -71,30 +74,61 @@ bool tcp_is_small(const struct tcp_link *link)
            le32toh(link->frames[link->frames_first].bytes) <= SMALL_BYTES;
 }
 
-void tcp_gather(const struct endpoint *endpoint, struct tcp_link *link)
+/* A frame's header and all of its payload that is staged. */
+static size_t staged_bytes(const struct tcp_link *link,
+                           const struct tcp_frame *frame)
+{
+    return FRAME_BYTES + le32toh(frame->bytes) -
+           link->outside[le32toh(frame->slot)].bytes;
+}
+
+static bool is_spliced(const struct tcp_link *link,
+                       const struct tcp_frame *frame)
+{
+    const struct tcp_outside *outside = &link->outside[le32toh(frame->slot)];
+
+    return link->here && outside->stays && outside->bytes >= SPLICE_BYTES;
+}
+
+/* The part of `memory` behind *skip_bytes, which becomes what is left of it. */
+static struct iovec *add_piece(struct iovec *piece, const void *memory,
+                               size_t bytes, size_t *skip_bytes)
+{
+    size_t skipped = *skip_bytes < bytes ? *skip_bytes : bytes;
+
+    *skip_bytes -= skipped;
+    if (skipped == bytes)
+        return piece;
+    *piece =
+        (struct iovec){(uint8_t *)(uintptr_t)memory + skipped, bytes - skipped};
+    return piece + 1;
+}
+
+bool tcp_gather(const struct endpoint *endpoint, struct tcp_link *link)
 {
     struct iovec *piece = link->pieces;
     size_t skip_bytes = link->sent_bytes;
+    bool spliced = false;
 
-    for (uint32_t i = 0; i < link->frames_count && i < GATHER_FRAMES; i++) {
-        struct tcp_frame *frame = frame_at(endpoint, link, i);
-        uint8_t *payload =
-            slot_at(endpoint, link->staging, le32toh(frame->slot));
+    for (uint32_t i = 0;
+         !spliced && i < link->frames_count && i < GATHER_FRAMES; i++) {
+        const struct tcp_frame *frame = frame_at(endpoint, link, i);
+        uint32_t slot = le32toh(frame->slot);
+        const struct tcp_outside *outside = &link->outside[slot];
 
-        if (skip_bytes < FRAME_BYTES) {
-            *piece++ = (struct iovec){(uint8_t *)frame + skip_bytes,
-                                      FRAME_BYTES - skip_bytes};
-            skip_bytes = FRAME_BYTES;
-        }
-        skip_bytes -= FRAME_BYTES;
-        *piece++ = (struct iovec){payload + skip_bytes,
-                                  le32toh(frame->bytes) - skip_bytes};
-        skip_bytes = 0;
+        piece = add_piece(piece, frame, FRAME_BYTES, &skip_bytes);
+        piece = add_piece(piece, slot_at(endpoint, link->staging, slot),
+                          staged_bytes(link, frame) - FRAME_BYTES, &skip_bytes);
+        spliced = is_spliced(link, frame);
+        if (!spliced)
+            piece =
+                add_piece(piece, outside->memory, outside->bytes, &skip_bytes);
     }
     link->message = (struct msghdr){
         .msg_iov = link->pieces,
         .msg_iovlen = (size_t)(piece - link->pieces),
     };
+    return spliced;
 }
 
 void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes)
@@ -108,6 +142,7 @@ void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes)
             return;
         link->sent_bytes -= whole_bytes;
         link->leaving[le32toh(frame->slot)] = false;
+        link->outside[le32toh(frame->slot)] = (struct tcp_outside){NULL};
         link->frames_first = (link->frames_first + 1) % endpoint->config.slots;
         link->frames_count--;
         endpoint->leaving--;
@@ -119,20 +154,65 @@ void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link)
     link->up = false;
     endpoint->leaving -= link->frames_count;
     link->frames_count = 0;
+    tcp_close_pipe(link);
+}
+
+void tcp_stage_outside(const struct endpoint *endpoint, struct tcp_link *link,
+                       uint32_t slot, uint32_t bytes)
+{
+    struct tcp_outside *outside = &link->outside[slot];
+
+    if (outside->bytes > 0)
+        memcpy(slot_at(endpoint, link->staging, slot) + bytes - outside->bytes,
+               outside->memory, outside->bytes);
+    *outside = (struct tcp_outside){NULL};
+}
+
+void tcp_let_go(const struct endpoint *endpoint, struct tcp_link *link)
+{
+    for (uint32_t i = 0; i < link->frames_count; i++) {
+        const struct tcp_frame *frame = frame_at(endpoint, link, i);
+
+        tcp_stage_outside(endpoint, link, le32toh(frame->slot),
+                          le32toh(frame->bytes));
+    }
+    /* What is in it has not left. */
+    tcp_close_pipe(link);
+    link->apart = NULL;
+}
+
+/* -EOPNOTSUPP: what comes next is not spliced. */
+static ssize_t splice_now(struct endpoint *endpoint, struct tcp_link *link)
+{
+    const struct tcp_frame *frame = frame_at(endpoint, link, 0);
+    const struct tcp_outside *outside = &link->outside[le32toh(frame->slot)];
+    size_t first_bytes = staged_bytes(link, frame);
+
+    if (!is_spliced(link, frame) || link->sent_bytes < first_bytes)
+        return -EOPNOTSUPP;
+    first_bytes = link->sent_bytes - first_bytes;
+    return tcp_splice(link, outside->memory + first_bytes,
+                      outside->bytes - first_bytes);
 }
 
 ssize_t tcp_send_now(struct endpoint *endpoint, struct tcp_link *link)
 {
-    ssize_t sent;
+    ssize_t sent = splice_now(endpoint, link);
 
-    tcp_gather(endpoint, link);
-    sent =
-        sendmsg(link->descriptor, &link->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent == -EOPNOTSUPP) {
+        int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+        if (tcp_gather(endpoint, link))
+            flags |= MSG_MORE;
+        sent = sendmsg(link->descriptor, &link->message, flags);
+        if (sent < 0)
+            sent = -errno;
+    }
     if (sent >= 0)
         tcp_sent(endpoint, link, (size_t)sent);
-    else if (errno != EAGAIN && errno != EINTR)
-        tcp_broken(endpoint, link, -errno);
-    return sent >= 0 ? sent : -errno;
+    else if (sent != -EAGAIN && sent != -EINTR)
+        tcp_broken(endpoint, link, (int)sent);
+    return sent;
 }
 
 void tcp_broken(struct endpoint *endpoint, struct tcp_link *link, int reason)
@@ -148,21 +228,36 @@ void tcp_broken(struct endpoint *endpoint, struct tcp_link *link, int reason)
 
 /* ---- Receiving ---- */
 
+/* Where the next byte of the frame under way belongs. */
+static uint8_t *landing_place(const struct endpoint *endpoint,
+                              const struct tcp_link *link)
+{
+    if (link->apart != NULL)
+        return link->apart + (link->landed_bytes - HEAD_BYTES);
+    return slot_at(endpoint, link->inbound, link->slot) + link->landed_bytes;
+}
+
 int tcp_wanted(const struct endpoint *endpoint, struct tcp_link *link,
                struct iovec pieces[2])
 {
     uint32_t kept_bytes = link->buffer_end - link->buffer_start;
+    uint32_t buffer_bytes = RECEIVE_BYTES - kept_bytes;
     int count = 0;
 
     memmove(link->buffer, &link->buffer[link->buffer_start], kept_bytes);
     link->buffer_start = 0;
     link->buffer_end = kept_bytes;
-    if (link->bytes != 0)
-        pieces[count++] = (struct iovec){
-            slot_at(endpoint, link->inbound, link->slot) + link->landed_bytes,
-            link->bytes - link->landed_bytes};
-    pieces[count++] =
-        (struct iovec){&link->buffer[kept_bytes], RECEIVE_BYTES - kept_bytes};
+    if (link->bytes != 0) {
+        uint32_t rest_bytes = link->bytes - link->landed_bytes;
+
+        pieces[count++] =
+            (struct iovec){landing_place(endpoint, link), rest_bytes};
+        link->large = rest_bytes >= LARGE_BYTES;
+    }
+    /* What is behind that can land at once where it belongs. */
+    if (link->large && kept_bytes < FRAME_BYTES + HEAD_BYTES)
+        buffer_bytes = FRAME_BYTES + HEAD_BYTES - kept_bytes;
+    pieces[count++] = (struct iovec){&link->buffer[kept_bytes], buffer_bytes};
     return count;
 }
 
@@ -209,14 +304,30 @@ void tcp_ended(struct endpoint *endpoint, struct tcp_link *link, int reason)
     tcp_ready(endpoint, link);
 }
 
-/* Begins a frame if its header is there and right; a wrong one ends the link,
- * for the stream has no place to start again from. */
+/* All but the head of a large put may land elsewhere. No request of uring.c is
+ * under way into it then, as requests may come back late. */
+static void ask_for_place(struct endpoint *endpoint, struct tcp_link *link)
+{
+    const struct endpoint_config *config = &endpoint->config;
+
+    link->apart = NULL;
+    if (endpoint->engine == TCP_EPOLL && config->place != NULL &&
+        link->bytes > HEAD_BYTES)
+        link->apart = config->place(
+            config->place_context, link->peer, link->slot,
+            slot_at(endpoint, link->inbound, link->slot), link->bytes);
+}
+
+/* Begins a frame if its header is there and right, and the head of its payload;
+ * a wrong one ends the link, for the stream has no place to start again from.
+ */
 static bool begin_frame(struct endpoint *endpoint, struct tcp_link *link)
 {
+    uint32_t buffered_bytes = link->buffer_end - link->buffer_start;
     struct tcp_frame frame;
     uint32_t slot, bytes;
 
-    if (link->buffer_end - link->buffer_start < FRAME_BYTES)
+    if (buffered_bytes < FRAME_BYTES)
         return false;
     memcpy(&frame, &link->buffer[link->buffer_start], FRAME_BYTES);
     slot = le32toh(frame.slot);
@@ -230,26 +341,30 @@ static bool begin_frame(struct endpoint *endpoint, struct tcp_link *link)
         tcp_ended(endpoint, link, -EPROTO);
         return false;
     }
-    link->buffer_start += FRAME_BYTES;
+    if (buffered_bytes < FRAME_BYTES + HEAD_BYTES)
+        return false;
+    memcpy(slot_at(endpoint, link->inbound, slot),
+           &link->buffer[link->buffer_start + FRAME_BYTES], HEAD_BYTES);
+    link->buffer_start += FRAME_BYTES + HEAD_BYTES;
     link->slot = slot;
     link->bytes = bytes;
-    link->landed_bytes = 0;
+    link->landed_bytes = HEAD_BYTES;
+    endpoint->counts.copied_bytes += HEAD_BYTES;
+    ask_for_place(endpoint, link);
     return true;
 }
 
 bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
                        struct event *event)
 {
-    uint8_t *memory;
     uint32_t buffered_bytes, rest_bytes, bytes;
 
     if (link->bytes == 0 && !begin_frame(endpoint, link))
         return false;
-    memory = slot_at(endpoint, link->inbound, link->slot);
     buffered_bytes = link->buffer_end - link->buffer_start;
     rest_bytes = link->bytes - link->landed_bytes;
     bytes = buffered_bytes < rest_bytes ? buffered_bytes : rest_bytes;
-    memcpy(memory + link->landed_bytes, &link->buffer[link->buffer_start],
+    memcpy(landing_place(endpoint, link), &link->buffer[link->buffer_start],
            bytes);
     endpoint->counts.copied_bytes += bytes;
     link->buffer_start += bytes;
@@ -261,8 +376,10 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
         .peer = link->peer,
         .slot = link->slot,
         .bytes = link->bytes,
-        .memory = memory,
+        .memory = slot_at(endpoint, link->inbound, link->slot),
+        .apart = link->apart,
     };
-    link->bytes = 0;
+    link->bytes = link->landed_bytes = 0;
+    link->apart = NULL;
     return true;
 }

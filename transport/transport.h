@@ -50,6 +50,16 @@ struct endpoint_config {
     void *context;   /* sim: the simulated network; others NULL */
     char *why; /* NULL, or WHY_BYTES (bootstrap.h) that outlive the endpoint's
                   connect(): where a failure says more than its errno */
+    /*
+     * NULL, or says where what follows the first 64 bytes of a put shall land:
+     * in bytes - 64 bytes of the caller's memory, or in the slot (NULL). `head`
+     * are these 64 bytes, which cannot change any more. Asked at most once for
+     * a put, within poll(), in the order of the puts, and not by every
+     * transport.
+     */
+    void *(*place)(void *place_context, uint32_t peer, uint32_t slot,
+                   const void *head, uint32_t bytes);
+    void *place_context;
 };
 
 struct event {
@@ -62,6 +72,8 @@ struct event {
     uint32_t bytes;     /* 64 <= bytes <= slot_bytes, a multiple of 8 */
     const void *memory; /* the slot, 64-byte aligned; the peer can write it
                            again, so read each byte once */
+    const void *apart;  /* NULL, or where config.place has let all land that
+                           follows the first 64 bytes */
     int reason;         /* LOST only: negative errno; -EPROTO if the peer broke
                            the framing, -ECONNRESET if it just went away */
 };
@@ -141,7 +153,7 @@ struct transport {
      */
     void (*release)(struct endpoint *endpoint, uint32_t peer, uint32_t slot);
 
-    /* ---- Memory of the caller's; all NULL where there is no such thing. ----
+    /* ---- Memory of the caller's; each is NULL where there is no such thing.
      */
 
     /*
@@ -157,11 +169,22 @@ struct transport {
     int (*withdraw)(struct endpoint *endpoint, const void *memory);
     /*
      * put(), where the last memory_bytes of the slot's `bytes` are not staged
-     * but come from enrolled memory, which must not change until they have
-     * arrived. -EFAULT: it is not enrolled.
+     * but come from memory that must not change until the peer has taken them
+     * out of its poll(). Enrolled memory, where there is enrol(): else -EFAULT.
      */
     int (*put_from)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                     uint32_t bytes, const void *memory, uint32_t memory_bytes);
+    /* put_from(), but the memory may change when it has returned. */
+    int (*put_with)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                    uint32_t bytes, const void *memory, uint32_t memory_bytes);
+    /*
+     * Forgets memory of the caller's in puts that come from or go to a peer and
+     * are under way: what has not left is copied, and what is still to come
+     * lands in the slot, where what has landed elsewhere is missing. For a call
+     * that ends before its puts do. A peer on this host may see the bytes that
+     * have left as they are when it takes them.
+     */
+    void (*let_go)(struct endpoint *endpoint, uint32_t peer);
     /* Names enrolled, writable memory for the peer's put_to(). */
     bool (*offers)(struct endpoint *endpoint, uint32_t peer, void *memory,
                    size_t bytes, struct landing_place *place);

@@ -88,6 +88,13 @@ void rig_sleep_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
+static rig_place *place;
+
+void rig_place_with(rig_place *wanted)
+{
+    place = wanted;
+}
+
 void rig_open(struct rig *rig, uint32_t slots, uint32_t slot_bytes)
 {
     memset(rig, 0, sizeof(*rig));
@@ -106,7 +113,9 @@ void rig_open(struct rig *rig, uint32_t slots, uint32_t slot_bytes)
                                          .sealed_slots = slots - 1,
                                          .credentials = &credentials,
                                          .interface = "127.0.0.1",
-                                         .context = rig->network};
+                                         .context = rig->network,
+                                         .place = place,
+                                         .place_context = rig};
 
         assert_int_equal(transport->open(&rig->endpoints[i], &config), 0);
         assert_int_equal(transport->address(rig->endpoints[i], &rig->table[i]),
@@ -223,8 +232,8 @@ bool rig_silent(struct rig *rig, long ms)
 
 /* Differs in each byte of a line, in each line, and between puts; 251 is prime,
  * so lines that changed places do not go unnoticed. */
-static uint8_t pattern(uint32_t from, uint32_t to, uint32_t slot, uint32_t salt,
-                       uint32_t at)
+uint8_t rig_pattern(uint32_t from, uint32_t to, uint32_t slot, uint32_t salt,
+                    uint32_t at)
 {
     return (uint8_t)((at + 31 * from + 57 * to + 101 * slot + 17 * salt) % 251);
 }
@@ -243,7 +252,7 @@ void rig_put(struct rig *rig, uint32_t from, uint32_t to, uint32_t slot,
     }
     assert_int_equal((uintptr_t)staged % 64, 0);
     for (uint32_t i = 0; i < bytes; i++)
-        staged[i] = pattern(from, to, slot, salt, i);
+        staged[i] = rig_pattern(from, to, slot, salt, i);
     assert_int_equal(transport->put(rig->endpoints[from], to, slot, bytes), 0);
 }
 
@@ -259,7 +268,7 @@ void rig_check(struct rig *rig, const struct event *event, uint32_t from,
     assert_true(bytes <= rig->slot_bytes);
     assert_int_equal((uintptr_t)memory % 64, 0);
     for (uint32_t i = 0; i < bytes; i++) {
-        if (memory[i] != pattern(from, to, slot, salt, i))
+        if (memory[i] != rig_pattern(from, to, slot, salt, i))
             fail_msg("byte %u of %u, slot %u, from %u to %u", i, bytes, slot,
                      from, to);
     }

@@ -27,6 +27,9 @@ struct rig {
     struct sim *network; /* NULL but for sim */
 };
 
+typedef void *rig_place(void *rig, uint32_t peer, uint32_t slot,
+                        const void *head, uint32_t bytes);
+
 /* Chooses what all rigs are made of: shm, tcp-uring, tcp-epoll, verbs,
  * verbs-sealed or sim; false if there is no such transport. */
 bool rig_choose(const char *name);
@@ -41,6 +44,8 @@ bool rig_links_itself(void);
 uint64_t rig_now_ns(void);
 void rig_sleep_ms(long ms);
 
+/* endpoint_config.place of what is opened next, NULL: none. */
+void rig_place_with(rig_place *place);
 /* Opens RIG_RANKS endpoints and learns their addresses. */
 void rig_open(struct rig *rig, uint32_t slots, uint32_t slot_bytes);
 /* Connects the ranks of `present` (bit i: rank i), each in its own thread, all
@@ -69,6 +74,10 @@ void rig_release(struct rig *rig, uint32_t rank, const struct event *event);
  */
 void rig_check(struct rig *rig, const struct event *event, uint32_t from,
                uint32_t to, uint32_t slot, uint32_t bytes, uint32_t salt);
+
+/* Byte `at` of that pattern. */
+uint8_t rig_pattern(uint32_t from, uint32_t to, uint32_t slot, uint32_t salt,
+                    uint32_t at);
 
 /* Fails the test unless the event is that loss. */
 void rig_check_lost(const struct event *event, uint32_t peer);

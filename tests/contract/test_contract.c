@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apart.h"
 #include "rig.h"
 #include "sleeping.h"
 
@@ -364,6 +365,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_loss_wakes_a_sleeper),
         cmocka_unit_test(a_drop_is_a_loss_to_the_dropped_alone),
         cmocka_unit_test(what_arrived_outlives_the_loss_of_its_writer),
+        cmocka_unit_test(what_comes_from_memory_arrives),
+        cmocka_unit_test(what_was_put_with_memory_may_change),
+        cmocka_unit_test(memory_that_was_let_go_may_vanish),
+        cmocka_unit_test(a_put_from_memory_is_checked),
+        cmocka_unit_test(what_is_placed_lands_there),
+        cmocka_unit_test(a_place_that_was_let_go_stays_as_it_is),
         cmocka_unit_test(the_deadline_names_the_missing),
         cmocka_unit_test(close_allows_null),
         cmocka_unit_test(two_hundred_lives_leak_no_descriptor),

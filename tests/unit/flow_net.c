@@ -45,11 +45,79 @@ static int wire_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     assert_true(slot < SLOTS && bytes >= LINE_BYTES && bytes <= SLOT_BYTES);
     assert_true(bytes % 8 == 0 && w->count < QUEUE && !w->leaving[slot]);
     w->leaving[slot] = true;
-    w->puts[(w->first + w->count++) % QUEUE] = (struct put){slot, bytes};
+    w->puts[(w->first + w->count++) % QUEUE] =
+        (struct put){.slot = slot, .bytes = bytes};
     return 0;
 }
 
-static const struct transport wires = {.stage = wire_stage, .put = wire_put};
+static int wire_put_from(struct endpoint *endpoint, uint32_t peer,
+                         uint32_t slot, uint32_t bytes, const void *memory,
+                         uint32_t memory_bytes)
+{
+    struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
+    struct put *put;
+
+    assert_true(memory_bytes > 0 && memory_bytes <= bytes - LINE_BYTES);
+    wire_put(endpoint, peer, slot, bytes);
+    put = &w->puts[(w->first + w->count - 1) % QUEUE];
+    put->memory = memory;
+    put->memory_bytes = memory_bytes;
+    net.held++;
+    return 0;
+}
+
+static void stage_rest(struct wire *w, struct put *put)
+{
+    if (put->memory != NULL)
+        memcpy(w->staged[put->slot] + put->bytes - put->memory_bytes,
+               put->memory, put->memory_bytes);
+    put->memory = NULL;
+}
+
+static int wire_put_with(struct endpoint *endpoint, uint32_t peer,
+                         uint32_t slot, uint32_t bytes, const void *memory,
+                         uint32_t memory_bytes)
+{
+    struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
+
+    wire_put_from(endpoint, peer, slot, bytes, memory, memory_bytes);
+    stage_rest(w, &w->puts[(w->first + w->count - 1) % QUEUE]);
+    return 0;
+}
+
+static void wire_let_go(struct endpoint *endpoint, uint32_t peer)
+{
+    struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
+
+    for (uint32_t i = 0; i < w->count; i++)
+        stage_rest(w, &w->puts[(w->first + i) % QUEUE]);
+}
+
+static const struct transport wires = {
+    .stage = wire_stage,
+    .put = wire_put,
+    .put_from = wire_put_from,
+    .put_with = wire_put_with,
+    .let_go = wire_let_go,
+};
+
+/* All but the first line may land elsewhere; then it is not in the slot. */
+static const void *land(uint32_t from, uint32_t to, uint32_t slot,
+                        uint32_t bytes)
+{
+    uint8_t *memory = wire_of(from, to)->slots[slot];
+    void *apart = NULL;
+    uint32_t index;
+
+    if (lane_of(WINDOW, slot, &index) == LANE_STREAM)
+        apart = flow_place(net.nodes[to].flow, from, index, memory, bytes);
+    if (apart == NULL)
+        return NULL;
+    memcpy(apart, memory + LINE_BYTES, bytes - LINE_BYTES);
+    memset(memory + LINE_BYTES, 0xee, bytes - LINE_BYTES);
+    net.apart++;
+    return apart;
+}
 
 static void arrives(uint32_t from, uint32_t to, uint32_t slot, uint32_t bytes)
 {
@@ -59,6 +127,7 @@ static void arrives(uint32_t from, uint32_t to, uint32_t slot, uint32_t bytes)
         .slot = slot,
         .bytes = bytes,
         .memory = wire_of(from, to)->slots[slot],
+        .apart = land(from, to, slot, bytes),
     };
     uint32_t index;
 
@@ -108,6 +177,7 @@ bool net_deliver(uint32_t from, uint32_t to)
     put = w->puts[w->first];
     w->first = (w->first + 1) % QUEUE;
     w->count--;
+    stage_rest(w, &put);
     memcpy(w->slots[put.slot], w->staged[put.slot], put.bytes);
     w->leaving[put.slot] = false;
     if (from == net.liar && net_draw() % 4 == 0) {
@@ -136,6 +206,8 @@ void net_open(uint32_t ranks, uint64_t seed)
             .window = WINDOW,
             .slot_bytes = SLOT_BYTES,
             .epoch = EPOCH,
+            .apart_bytes = 64,
+            .direct_bytes = 192,
             .links = n->links,
         };
 
@@ -157,6 +229,18 @@ void net_close(void)
     free(net.wires);
 }
 
+static bool has_memory_on_the_way(const struct node *n)
+{
+    for (uint32_t p = 0; p < net.ranks; p++) {
+        const struct wire *w = wire_of(n->rank, p);
+
+        for (uint32_t i = 0; i < w->count; i++)
+            if (w->puts[(w->first + i) % QUEUE].memory != NULL)
+                return true;
+    }
+    return false;
+}
+
 /* One round of everything that can happen, each or not as it is drawn; false:
  * nothing could. */
 static bool turn(void)
@@ -172,8 +256,10 @@ static bool turn(void)
                 moved |= net_draw() % 3 == 0 || net_deliver(p, n->rank);
         for (uint64_t steps = net_draw() % 4; steps > 0; steps--)
             moved |= flow_step(n->flow, 1) > 0;
-        if (flow_ended(n->flow) != NULL)
+        if (flow_ended(n->flow) != NULL) {
             moved = n->ended = true;
+            assert_false(has_memory_on_the_way(n));
+        }
         if (flow_differs(n->flow, &n->difference))
             moved = n->differs = true;
     }

@@ -24,6 +24,9 @@ enum {
 
 struct put {
     uint32_t slot, bytes;
+    const void
+        *memory; /* its end is read there when it is delivered; or NULL */
+    uint32_t memory_bytes;
 };
 
 /* From one rank to another. */
@@ -45,7 +48,8 @@ struct node {
 
 struct net {
     uint32_t ranks;
-    struct wire *wires; /* [ranks * ranks], from * ranks + to */
+    struct wire *wires;   /* [ranks * ranks], from * ranks + to */
+    uint64_t apart, held; /* puts that landed elsewhere, that were not staged */
     struct node nodes[RANKS];
     uint64_t random;
     uint32_t liar; /* or RANKS */
@@ -59,7 +63,8 @@ void net_open(uint32_t ranks, uint64_t seed);
 void net_close(void);
 /* All ranks call; nothing has gone on but what is drawn. */
 void net_begin(struct flow_call *calls);
-/* Until nothing happens, however it is drawn. */
+/* Until nothing happens, however it is drawn. Whoever has ended has no memory
+ * on the way. */
 void net_run(void);
 /* The next put of that wire, if there is one. */
 bool net_deliver(uint32_t from, uint32_t to);

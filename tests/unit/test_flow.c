@@ -67,8 +67,43 @@ static void try_ranks(uint32_t ranks)
 static void test_collectives(void **state)
 {
     (void)state;
+    net.apart = net.held = 0;
     for (uint32_t ranks = 1; ranks <= RANKS; ranks++)
         try_ranks(ranks);
+    assert_true(net.apart > 1000 && net.held > 1000);
+}
+
+/* ---- Ends before the end ---- */
+
+/* A flow that is abandoned reads and writes its buffers no more, though what it
+ * has put and what is put for it goes on. */
+static void test_abandoned(void **state)
+{
+    const struct shape_of_call shape = {.op = CALL_ALL_TO_ALL, .count = 300};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct flow_call calls[RANKS];
+        struct data data[RANKS];
+
+        net_open(2 + (uint32_t)(seed % 3), seed);
+        for (uint32_t r = 0; r < net.ranks; r++) {
+            data[r] = data_new(&shape, r);
+            calls[r] = data_call(&shape, &data[r]);
+        }
+        net_begin(calls);
+        for (uint64_t steps = net_draw() % 60; steps > 0; steps--) {
+            net_deliver((uint32_t)(net_draw() % net.ranks),
+                        (uint32_t)(net_draw() % net.ranks));
+            flow_step(net.nodes[net_draw() % net.ranks].flow, 1);
+        }
+        for (uint32_t r = 0; r < net.ranks; r++) {
+            flow_abandon(net.nodes[r].flow);
+            data_free(&shape, &data[r]);
+        }
+        net_run();
+        net_close();
+    }
 }
 
 /* ---- Exchanges ---- */
@@ -77,7 +112,7 @@ static void test_collectives(void **state)
  * same one, of different lengths. */
 static void test_exchanges(void **state)
 {
-    enum { MESSAGES = 24, FLOATS = 90 };
+    enum { MESSAGES = 24, FLOATS = 400 };
     static float sent[RANKS][MESSAGES][FLOATS], got[RANKS][MESSAGES][FLOATS];
 
     (void)state;
@@ -183,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_collectives),
+        cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_exchanges),
         cmocka_unit_test(test_early_for_exchange),
     };

@@ -141,7 +141,8 @@ static void judge_tcp(struct problems *problems, const struct facts *facts)
     if (facts->uring_error == 0)
         return;
     problem = problems_add(problems, LEVEL_WARNING, "io-uring-refused",
-                           "io_uring is refused, so tcp uses epoll: %s",
+                           "io_uring is refused, so tcp uses epoll for many "
+                           "ranks too: %s",
                            uring_reason(facts));
     cure_uring(problem, facts);
 }

@@ -98,11 +98,11 @@ void choose_device(struct chosen *chosen, const struct sockaddr *near)
 
 /* ---- The engine of tcp ---- */
 
-static int try_engine(char name[WORD_BYTES])
+static int try_engine(uint32_t ranks, char name[WORD_BYTES])
 {
     static const struct credentials none = {.none = true};
     struct endpoint_config config = {
-        .ranks = 2,
+        .ranks = ranks,
         .slots = 1,
         .slot_bytes = LINE_BYTES,
         .credentials = &none,
@@ -116,12 +116,12 @@ static int try_engine(char name[WORD_BYTES])
     return rc;
 }
 
-static void ask_engine(struct facts *facts)
+static void ask_engine(struct facts *facts, uint32_t ranks)
 {
     const char *asked = getenv("BALLOT_TCP_ENGINE");
     char name[WORD_BYTES];
 
-    facts->engine_error = try_engine(facts->engine);
+    facts->engine_error = try_engine(ranks, facts->engine);
     if (asked != NULL && strcmp(asked, "uring") == 0) {
         facts->uring_error = facts->engine_error;
         return;
@@ -129,7 +129,7 @@ static void ask_engine(struct facts *facts)
     if (asked != NULL)
         return;
     setenv("BALLOT_TCP_ENGINE", "uring", 1);
-    facts->uring_error = try_engine(name);
+    facts->uring_error = try_engine(ranks, name);
     unsetenv("BALLOT_TCP_ENGINE");
 }
 
@@ -216,7 +216,7 @@ static void ask_key(struct facts *facts)
 void facts_probe(struct facts *facts, uint32_t ranks)
 {
     copy_variable(facts->transport_asked, "BALLOT_TRANSPORT");
-    ask_engine(facts);
+    ask_engine(facts, ranks);
     facts->memory = memory_facts();
     ask_settings(facts, ranks);
     ask_ib_settings(facts);
