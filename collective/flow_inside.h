@@ -24,7 +24,7 @@ enum {
 
 enum {
     APART_BYTES = 4096,
-    DIRECT_BYTES = 32768,
+    DIRECT_BYTES = 512 << 10, /* with less it takes longer to be told */
     PAYLOAD_MOST = 61440, /* whole pages, and all fits tcp's largest packet */
 };
 

@@ -12,8 +12,6 @@ enum {
     MARGIN_MIN_MS = 200, /* that voters wait longer than servers */
     /* Few more saturate the memory of a socket. */
     THREADS_DEFAULT_MAX = 4,
-    /* Of a flow's moves that are not copied, where ranks share cores. */
-    CROWDED_BYTES = 512 << 10,
 };
 
 struct shape parts_shape(const struct ballot_comm *comm)
@@ -152,9 +150,6 @@ int parts_open(struct ballot_comm *comm, char *why)
         .window = comm->settings.window,
         .slot_bytes = comm->slot_bytes,
         .epoch = comm->epoch,
-        /* Who waits to be told waits for a core. */
-        .direct_bytes =
-            comm->local_ranks > comm->local_cores ? CROWDED_BYTES : 0,
         .links = comm->links,
     };
     int rc = open_crew(comm);
