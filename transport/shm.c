@@ -388,6 +388,7 @@ static int collect(struct endpoint *endpoint, uint32_t peer,
         event->peer = peer;
         event->memory =
             shm_slot(&endpoint->layout, link->in, peer, event->slot);
+        event->apart = NULL;
         event->reason = 0;
         count++;
     }
