@@ -122,20 +122,29 @@ perftest()
 # p2p TEST KEY BYTES ITERATIONS
 p2p()
 {
-    timeout 100 "$build/ballot-perf" p2p --transport verbs --test "$1" \
-        -b "$3" -e "$3" -n "$4" -c "$check" --depth "$depth" --json |
-        json_of "$2"
+    ballot_perf "$2" p2p --transport verbs --test "$1" \
+        -b "$3" -e "$3" -n "$4" -c "$check" --depth "$depth"
 }
 
 # round_of SERVERS: microseconds of a vote on 16 floats between 2 ranks.
 round_of()
 {
-    timeout 100 "$build/ballot-perf" all_reduce --ranks 2 --transport verbs \
-        --servers "$1" -b 64 -e 64 -n "$round_iters" -w 20 -c "$check" --json |
-        json_of out_of_place.time
+    ballot_perf out_of_place.time all_reduce --ranks 2 --transport verbs \
+        --servers "$1" -b 64 -e 64 -n "$round_iters" -w 20 -c "$check"
 }
 
-# json_of FIELD < JSON: of the only row.
+# ballot_perf FIELD ARGUMENTS...: of the only row. It is read when the program
+# has ended, for a reader that starts meanwhile would take a core.
+ballot_perf()
+{
+    local field=$1
+
+    shift
+    timeout 100 "$build/ballot-perf" "$@" --json > "$work/json" &&
+        json_of "$field" < "$work/json"
+}
+
+# json_of FIELD < JSON
 json_of()
 {
     python3 -c 'import json, sys
