@@ -77,7 +77,7 @@ ALWAYS void vote_columns(const struct vote *vote,
 
 /*
  * All columns of rows that come from memory, more of them than the hardware
- * can follow: while a tile is counted, a later one is fetched row by row.
+ * can follow: while a tile is counted, later ones are fetched row by row.
  */
 ALWAYS void vote_tiles(const struct vote *vote, const struct schedule *schedule,
                        uint32_t top, bool marks)
@@ -86,7 +86,7 @@ ALWAYS void vote_tiles(const struct vote *vote, const struct schedule *schedule,
 
     start_planes(first, vote, top);
     for (size_t tile = 0; tile < vote->words; tile += TILE_WORDS) {
-        struct fetch fetch = fetch_begin(vote, tile + TILES_AHEAD * TILE_WORDS);
+        struct fetch fetch = fetch_begin(vote, tile, schedule != NULL);
 
         for (size_t at = tile; at < tile + TILE_WORDS && at < vote->words;
              at += SLICE_WORDS) {
