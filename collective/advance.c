@@ -231,7 +231,8 @@ static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
     queue_finish(r, rc);
 }
 
-static void take_ends(struct ballot_comm *comm, uint64_t now_ns)
+/* Whether a flow has ended, behind which another may begin. */
+static bool take_ends(struct ballot_comm *comm, uint64_t now_ns)
 {
     struct majority_end end;
     struct ballot_request *r;
@@ -241,10 +242,11 @@ static void take_ends(struct ballot_comm *comm, uint64_t now_ns)
         vote_ended(comm, now_ns, &end);
     r = flow_ended(comm->flow);
     if (r == NULL || comm->failed != 0)
-        return;
+        return false;
     r->flowed = true;
     if (r->entered || !r->enters)
         queue_finish(r, r->flow_result);
+    return true;
 }
 
 /* ---- Deadlines ---- */
@@ -378,15 +380,16 @@ static size_t work_once(struct ballot_comm *comm, uint64_t now_ns)
 static bool work(struct ballot_comm *comm, uint64_t now_ns)
 {
     size_t all = 0, bytes;
+    bool moved;
 
     do {
         bytes = work_once(comm, now_ns);
         all += bytes;
     } while (bytes > 0 && all < STEP_BYTES);
-    comm->quiet = all == 0 && !endpoints_busy(comm);
-    if (comm->majority != NULL)
-        take_ends(comm, now_ns);
-    return all > 0;
+    /* A flow may end by what came, before any work. */
+    moved = (comm->majority != NULL && take_ends(comm, now_ns)) || all > 0;
+    comm->quiet = !moved && !endpoints_busy(comm);
+    return moved;
 }
 
 bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
