@@ -21,6 +21,7 @@ enum {
     HEADER_MASK_RANKS = 64,    /* up to here the voter mask fits the header */
     ROWS_NONE = 0xffff,        /* struct call */
 };
+/* A bit of struct call's detail; no enum holds it. */
 #define DETAIL_OTHER UINT32_C(0x80000000)
 
 enum header_kind {
