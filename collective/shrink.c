@@ -155,6 +155,27 @@ static enum course late(struct shrinking *s)
         names);
 }
 
+/* What is under way, and whatever is called from now on; the others hear of it.
+ * With the lock. */
+static void end_calls(struct ballot_comm *comm, const char *why)
+{
+    if (comm->failed != 0)
+        return;
+    report_error(comm, "%s", why);
+    advance_fail(comm, -ECANCELED);
+}
+
+int ballot_comm_revoke(struct ballot_comm *comm)
+{
+    if (comm == NULL)
+        return -EINVAL;
+    engine_lock();
+    end_calls(comm, "ballot_comm_revoke() was called on this rank");
+    engine_unlock();
+    flush();
+    return 0;
+}
+
 /* ---- The whole ---- */
 
 /* Our last word, of which also those hear who ask later. */
@@ -204,11 +225,9 @@ static void begin(struct shrinking *s, const int *excluded, int excluded_count,
     struct statement *ours = &s->m->ours;
 
     engine_lock();
-    if ((flags & BALLOT_SHRINK_ABORT) != 0 && comm->failed == 0) {
-        report_error(comm, "shrink: what was under way was to be ended first "
-                           "(BALLOT_SHRINK_ABORT)");
-        advance_fail(comm, -ECANCELED);
-    }
+    if ((flags & BALLOT_SHRINK_ABORT) != 0)
+        end_calls(comm, "shrink: what was under way was to be ended first "
+                        "(BALLOT_SHRINK_ABORT)");
     s->rounds = comm->rounds == 0 ? 0 : comm->round.round + 1;
     *ours = (struct statement){
         .newest = s->rounds,

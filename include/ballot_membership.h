@@ -95,6 +95,16 @@ BALLOT_API int ballot_comm_shrink(struct ballot_comm *comm, const int *excluded,
                                   const struct ballot_config *config);
 
 /*
+ * Ends what is under way on `comm` with -ECANCELED, here, and with an error on
+ * all other ranks; it can then only be shrunk, or finalized. When it returns no
+ * buffer of a call is read or written any more. Does nothing to one that has
+ * failed before. Waits for no rank, and may be called from any thread, also
+ * while others are within calls on `comm`; unlike ballot_comm_abort() it leaves
+ * what shrinking needs.
+ */
+BALLOT_API int ballot_comm_revoke(struct ballot_comm *comm);
+
+/*
  * What the ranks of a communicator that ballot_comm_shrink() made had completed
  * on the old one: 1 more than the number of its last vote (ballot_comm_round()
  * of the old one), or 0. Where newest and oldest differ, who is behind lacks

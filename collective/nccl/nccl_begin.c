@@ -208,6 +208,17 @@ static void look(struct ncclComm *comm)
             nccl_from(comm, comm->ballot, "the call before this one", rc);
 }
 
+/* Of a communicator that stands still: a rank may have died since. The lock is
+ * held. */
+static void look_around(struct ncclComm *comm)
+{
+    if (comm->phase != NCCL_LIVE || comm->state != ncclSuccess ||
+        comm->ballot == NULL)
+        return;
+    comm->state = nccl_from(comm, comm->ballot, "ncclCommGetAsyncError",
+                            ballot_comm_async_error(comm->ballot));
+}
+
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *asyncError)
 {
     static const char name[] = "ncclCommGetAsyncError";
@@ -220,6 +231,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *asyncError)
                          name);
     pthread_mutex_lock(&comm->lock);
     look(comm);
+    look_around(comm);
     if (comm->phase == NCCL_REVOKED) /* what it had ends, and then it is fine */
         *asyncError = comm->users > 0 || comm->pending != NULL ? ncclInProgress
                                                                : ncclSuccess;

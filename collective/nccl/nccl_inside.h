@@ -90,8 +90,9 @@ ncclResult_t nccl_from(struct ncclComm *comm, struct ballot_comm *ballot,
  * nccl_leave(). */
 ncclResult_t nccl_enter(struct ncclComm *comm, const char *call);
 /* The same for who makes another of it, which a revoked and a failed one
- * allow. */
-ncclResult_t nccl_enter_any(struct ncclComm *comm, const char *call);
+ * allow; with `aborts` also one that has a call under way, which is ended. */
+ncclResult_t nccl_enter_any(struct ncclComm *comm, const char *call,
+                            bool aborts);
 ncclResult_t nccl_leave(struct ncclComm *comm, ncclResult_t result);
 /* What a collective returned: an error that has ended the communicator becomes
  * its state. */

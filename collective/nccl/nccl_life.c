@@ -130,7 +130,27 @@ static ncclResult_t in_progress(struct ncclComm *comm, const char *call)
                      call);
 }
 
-static ncclResult_t enter(struct ncclComm *comm, const char *call, bool any)
+/* What a communicator must be for a call. */
+enum entry {
+    ENTRY_CALL,  /* fine, and nothing under way */
+    ENTRY_MAKE,  /* not at its end; another is made of it */
+    ENTRY_ABORT, /* the same, and what is under way ends first */
+};
+
+/* What keeps a call from beginning; the lock is held. */
+static ncclResult_t obstacle(const struct ncclComm *comm, enum entry entry)
+{
+    const bool ends = entry == ENTRY_ABORT || comm->phase == NCCL_REVOKED;
+
+    if (comm->children > 0)
+        return ncclInProgress;
+    if (comm->state == ncclInProgress && !ends)
+        return ncclInProgress;
+    return entry == ENTRY_CALL ? comm->state : ncclSuccess;
+}
+
+static ncclResult_t enter(struct ncclComm *comm, const char *call,
+                          enum entry entry)
 {
     static const char *const phases[] = {
         [NCCL_REVOKED] = "revoked",
@@ -146,10 +166,11 @@ static ncclResult_t enter(struct ncclComm *comm, const char *call, bool any)
         return result;
     pthread_mutex_lock(&comm->lock);
     phase = comm->phase;
-    state = comm->children > 0 ? ncclInProgress : comm->state;
-    if (any && state != ncclInProgress)
-        state = ncclSuccess;
-    live = phase == NCCL_LIVE || (any && phase == NCCL_REVOKED);
+    live =
+        phase == NCCL_LIVE || (entry != ENTRY_CALL && phase == NCCL_REVOKED);
+    state = obstacle(comm, entry);
+    if (comm->ballot == NULL) /* still to begin, or it could not */
+        state = comm->state;
     if (live && state == ncclSuccess)
         comm->users++;
     pthread_mutex_unlock(&comm->lock);
@@ -164,12 +185,13 @@ static ncclResult_t enter(struct ncclComm *comm, const char *call, bool any)
 
 ncclResult_t nccl_enter(struct ncclComm *comm, const char *call)
 {
-    return enter(comm, call, false);
+    return enter(comm, call, ENTRY_CALL);
 }
 
-ncclResult_t nccl_enter_any(struct ncclComm *comm, const char *call)
+ncclResult_t nccl_enter_any(struct ncclComm *comm, const char *call,
+                            bool aborts)
 {
-    return enter(comm, call, true);
+    return enter(comm, call, aborts ? ENTRY_ABORT : ENTRY_MAKE);
 }
 
 ncclResult_t nccl_leave(struct ncclComm *comm, ncclResult_t result)

@@ -141,20 +141,60 @@ NCCL_TWIN(ncclCommGrow);
 
 struct parting {
     bool shrinks;
+    bool revoked; /* the parent was */
     int color, key;
     unsigned flags;
     int excluded_count;
     int excluded[];
 };
 
+/*
+ * Nothing can be called on a parent that was revoked, but it can be shrunk: to
+ * all of its ranks, and that is split.
+ */
+static ncclResult_t split_revoked(struct ncclComm *comm,
+                                  const struct parting *p,
+                                  struct ballot_comm **made)
+{
+    static const char name[] = "ncclCommSplit";
+    struct ballot_comm *parent = comm->parent->ballot, *all = NULL;
+    int rc =
+        ballot_comm_shrink(parent, NULL, 0, BALLOT_SHRINK_DEFAULT, &all, NULL);
+    ncclResult_t result = nccl_from(comm, parent, name, rc);
+
+    if (rc == 0 && ballot_comm_size(all) != ballot_comm_size(parent))
+        result = nccl_fail(comm, ncclRemoteError,
+                           "%s: ranks of the revoked communicator have died; "
+                           "ncclCommShrink() goes on without them",
+                           name);
+    else if (rc == 0)
+        result =
+            nccl_from(comm, all, name,
+                      ballot_comm_split(all, p->color, p->key, made, NULL));
+    ballot_comm_finalize(&all);
+    return result;
+}
+
+static ncclResult_t make_part(struct ncclComm *comm, const struct parting *p,
+                              struct ballot_comm **made)
+{
+    struct ballot_comm *parent = comm->parent->ballot;
+
+    if (p->shrinks)
+        return nccl_from(comm, parent, "ncclCommShrink",
+                         ballot_comm_shrink(parent, p->excluded,
+                                            p->excluded_count, p->flags, made,
+                                            NULL));
+    if (p->revoked)
+        return split_revoked(comm, p, made);
+    return nccl_from(comm, parent, "ncclCommSplit",
+                     ballot_comm_split(parent, p->color, p->key, made, NULL));
+}
+
 static ncclResult_t part(struct ncclComm *comm, void *context)
 {
-    const struct parting *p = context;
-    struct ballot_comm *parent = comm->parent->ballot, *made = NULL;
-    int rc = p->shrinks
-                 ? ballot_comm_shrink(parent, p->excluded, p->excluded_count,
-                                      p->flags, &made, NULL)
-                 : ballot_comm_split(parent, p->color, p->key, &made, NULL);
+    struct ballot_comm *made = NULL;
+    ncclResult_t result = make_part(comm, context, &made);
 
     if (made != NULL) {
         pthread_mutex_lock(&comm->lock);
@@ -163,8 +203,7 @@ static ncclResult_t part(struct ncclComm *comm, void *context)
         pthread_mutex_unlock(&comm->lock);
         nccl_adopt(comm, made);
     }
-    return nccl_from(comm, parent,
-                     p->shrinks ? "ncclCommShrink" : "ncclCommSplit", rc);
+    return result;
 }
 
 /* `comm` was entered. Takes p. */
@@ -194,6 +233,16 @@ static ncclResult_t begin_parting(struct ncclComm *comm, const char *call,
     return nccl_comm_begin(newcomm, made, part, p);
 }
 
+static bool was_revoked(struct ncclComm *comm)
+{
+    bool revoked;
+
+    pthread_mutex_lock(&comm->lock);
+    revoked = comm->phase == NCCL_REVOKED;
+    pthread_mutex_unlock(&comm->lock);
+    return revoked;
+}
+
 ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key,
                            ncclComm_t *newcomm, ncclConfig_t *config)
 {
@@ -205,12 +254,16 @@ ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key,
         return nccl_fail(NULL, ncclInvalidArgument, "%s: newcomm is NULL",
                          name);
     *newcomm = NULL;
-    result = nccl_enter_any(comm, name);
+    result = nccl_enter_any(comm, name, false);
     if (result != ncclSuccess)
         return result;
     p = malloc(sizeof(*p));
     if (p != NULL)
-        *p = (struct parting){.color = color, .key = key};
+        *p = (struct parting){
+            .revoked = was_revoked(comm),
+            .color = color,
+            .key = key,
+        };
     return begin_parting(comm, name, p, newcomm, config);
 }
 NCCL_TWIN(ncclCommSplit);
@@ -234,7 +287,7 @@ ncclResult_t ncclCommShrink(ncclComm_t comm, int *excludeRanksList,
                          "flags are out of range",
                          name);
     *newcomm = NULL;
-    result = nccl_enter_any(comm, name);
+    result = nccl_enter_any(comm, name, shrinkFlags != 0);
     if (result != ncclSuccess)
         return result;
     p = malloc(sizeof(*p) + bytes);
@@ -257,9 +310,12 @@ NCCL_TWIN(ncclCommShrink);
 ncclResult_t ncclCommRevoke(ncclComm_t comm, int revokeFlags)
 {
     static const char name[] = "ncclCommRevoke";
-    ncclResult_t result = nccl_known(comm, name);
+    ncclResult_t result;
     bool live;
 
+    if (comm == NULL)
+        return ncclSuccess;
+    result = nccl_known(comm, name);
     if (result != ncclSuccess)
         return result;
     if (revokeFlags != NCCL_REVOKE_DEFAULT)
@@ -269,14 +325,11 @@ ncclResult_t ncclCommRevoke(ncclComm_t comm, int revokeFlags)
     live = comm->phase == NCCL_LIVE && comm->ballot != NULL;
     if (live) {
         comm->phase = NCCL_REVOKED;
-        /* What is under way must end; ballot makes nothing of one that was
-         * aborted, so one that is at rest is not. */
-        if (comm->users > 0 || comm->pending != NULL)
-            ballot_comm_abort(comm->ballot);
+        ballot_comm_revoke(comm->ballot);
     }
     pthread_mutex_unlock(&comm->lock);
-    if (!live)
-        return nccl_fail(comm, ncclInvalidUsage,
+    if (!live) /* ncclInvalidArgument: as src/init.cc of NCCL 2.30.7 has it */
+        return nccl_fail(comm, ncclInvalidArgument,
                          "%s: the communicator has not begun, or was revoked, "
                          "finalized or aborted before",
                          name);

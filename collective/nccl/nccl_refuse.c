@@ -5,8 +5,10 @@
 static ncclResult_t refuse(struct ncclComm *comm, const char *call,
                            const char *why)
 {
-    if (comm == NULL)
-        return nccl_fail(NULL, ncclInvalidArgument, "%s: comm is NULL", call);
+    const ncclResult_t result = nccl_known(comm, call);
+
+    if (result != ncclSuccess)
+        return result;
     return nccl_fail(comm, ncclInvalidUsage, "%s: %s", call, why);
 }
 

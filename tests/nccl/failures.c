@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void says(const struct rank *r, const char *words)
+void says(ncclComm_t comm, const char *words)
 {
-    const char *last = ncclGetLastError(r->comm);
+    const char *last = ncclGetLastError(comm);
 
     if (strstr(last, words) == NULL)
         fprintf(stderr, "\"%s\" is not in \"%s\"\n", words, last);
@@ -27,7 +27,7 @@ static void refuse_device(struct rank *r)
     CHECK(device != MAP_FAILED);
     WANT(ncclInvalidArgument,
          ncclAllReduce(device, x, 4, ncclFloat, ncclSum, r->comm, NULL));
-    says(r, "no host memory");
+    says(r->comm, "no host memory");
     WANT(ncclInvalidArgument,
          ncclAllReduce(x, device, 4, ncclFloat, ncclSum, r->comm, NULL));
     /* It begins on the host, and ends where nothing is. */
@@ -35,6 +35,23 @@ static void refuse_device(struct rank *r)
     WANT(ncclInvalidArgument,
          ncclAllReduce(device + 4092, x, 4, ncclFloat, ncclSum, r->comm, NULL));
     CHECK(munmap(device, 8192) == 0);
+}
+
+/* Another ncclCommInit of as many ids as ranks; all meet by the first one. */
+static void many_ids(struct rank *r)
+{
+    ncclUniqueId ids[2];
+    ncclComm_t comm;
+    int32_t one = 1;
+
+    ids[0] = next_id(r);
+    ids[1] = next_id(r);
+    WANT(ncclInvalidArgument,
+         ncclCommInitRankScalable(&comm, r->ranks, r->rank, 0, ids, NULL));
+    OK(ncclCommInitRankScalable(&comm, r->ranks, r->rank, 2, ids, NULL));
+    OK(ncclAllReduce(&one, &one, 1, ncclInt32, ncclSum, comm, NULL));
+    CHECK(one == r->ranks);
+    OK(ncclCommDestroy(comm));
 }
 
 void case_refused(struct rank *r)
@@ -45,6 +62,7 @@ void case_refused(struct rank *r)
     int device = 0;
 
     refuse_device(r);
+    many_ids(r);
     WANT(ncclInvalidArgument,
          ncclAllReduce(NULL, x, 4, ncclFloat, ncclSum, r->comm, NULL));
     WANT(ncclInvalidArgument,
@@ -60,19 +78,25 @@ void case_refused(struct rank *r)
     WANT(ncclInvalidArgument, ncclSend(x, 4, ncclFloat, -1, r->comm, NULL));
     WANT(ncclInvalidUsage,
          ncclPutSignal(x, 4, ncclFloat, 0, NULL, 0, 0, 0, 0, r->comm, NULL));
-    says(r, "one-sided");
+    says(r->comm, "one-sided");
     WANT(ncclInvalidUsage, ncclSignal(0, 0, 0, 0, r->comm, NULL));
+    says(r->comm, "ncclSignal: ballot has no one-sided calls");
     WANT(ncclInvalidUsage, ncclWaitSignal(1, &signal, r->comm, NULL));
+    says(r->comm, "ncclWaitSignal: ballot has no one-sided calls");
     WANT(ncclInvalidUsage, ncclCommSuspend(r->comm, NCCL_SUSPEND_MEM));
+    says(r->comm, "ncclCommSuspend: ballot has no memory of a device");
     WANT(ncclInvalidUsage, ncclCommResume(r->comm));
+    says(r->comm, "ncclCommResume: ballot has no memory of a device");
     WANT(ncclInvalidUsage, ncclCommCuDevice(r->comm, &device));
-    says(r, "host memory");
+    says(r->comm, "ncclCommCuDevice: ballot works on host memory");
     OK(ncclCommMemStats(r->comm, ncclStatGpuMemTotal, &value));
     CHECK(value == 0);
     OK(ncclGroupStart());
     OK(ncclAllReduce(x, x, 4, ncclFloat, ncclSum, r->comm, NULL));
     WANT(ncclInvalidUsage, ncclGroupSimulateEnd(NULL));
+    says(NULL, "ballot does not estimate times");
     CHECK(x[0] == 1.0f);
+    WANT(ncclInvalidUsage, ncclGroupEnd()); /* that group is over */
     /* None of this has hurt it. */
     OK(ncclAllReduce(x, x, 4, ncclFloat, ncclSum, r->comm, NULL));
     CHECK(x[0] == (float)r->ranks);
@@ -87,9 +111,9 @@ void case_mismatch(struct rank *r)
 
     WANT(ncclInvalidUsage,
          ncclAllReduce(x, x, count, ncclFloat, ncclSum, r->comm, NULL));
-    says(r, "8");
-    says(r, "4");
-    says(r, "rank");
+    says(r->comm, "8");
+    says(r->comm, "4");
+    says(r->comm, "rank");
     OK(ncclCommGetAsyncError(r->comm, &state));
     WANT(ncclInvalidUsage, state);
     WANT(ncclInvalidUsage,
@@ -97,11 +121,6 @@ void case_mismatch(struct rank *r)
     OK(ncclCommAbort(r->comm));
     r->comm = NULL;
 }
-
-struct waiter {
-    ncclComm_t comm;
-    ncclResult_t result;
-};
 
 static void *wait_for_a_message(void *context)
 {
@@ -112,25 +131,21 @@ static void *wait_for_a_message(void *context)
     return NULL;
 }
 
-/* Another thread of the last rank waits for a message that never comes. */
-static struct waiter begin_waiting(struct rank *r, pthread_t *thread,
-                                   struct waiter *w)
+void begin_waiting(struct waiter *w, ncclComm_t comm)
 {
-    *w = (struct waiter){r->comm, ncclSuccess};
-    CHECK(pthread_create(thread, NULL, wait_for_a_message, w) == 0);
+    *w = (struct waiter){.comm = comm, .result = ncclSuccess};
+    CHECK(pthread_create(&w->thread, NULL, wait_for_a_message, w) == 0);
     usleep(50000);
-    return *w;
 }
 
 void case_abort(struct rank *r)
 {
-    pthread_t thread;
     struct waiter w;
 
     if (r->rank == r->ranks - 1) {
-        begin_waiting(r, &thread, &w);
+        begin_waiting(&w, r->comm);
         OK(ncclCommAbort(r->comm));
-        pthread_join(thread, NULL);
+        pthread_join(w.thread, NULL);
         WANT(ncclInvalidUsage, w.result);
     } else {
         meet(r);
@@ -139,27 +154,4 @@ void case_abort(struct rank *r)
     if (r->rank == r->ranks - 1)
         meet(r);
     r->comm = NULL;
-}
-
-void case_revoke(struct rank *r)
-{
-    pthread_t thread;
-    struct waiter w;
-    float x = 0;
-
-    WANT(ncclInvalidArgument, ncclCommRevoke(r->comm, 1));
-    if (r->rank == r->ranks - 1)
-        begin_waiting(r, &thread, &w);
-    meet(r);
-    OK(ncclCommRevoke(r->comm, NCCL_REVOKE_DEFAULT));
-    if (r->rank == r->ranks - 1) {
-        pthread_join(thread, NULL);
-        CHECK(w.result != ncclSuccess);
-    }
-    WANT(ncclSuccess, settle(r->comm));
-    WANT(ncclInvalidUsage,
-         ncclAllReduce(&x, &x, 1, ncclFloat, ncclSum, r->comm, NULL));
-    says(r, "revoked");
-    WANT(ncclInvalidUsage, ncclCommFinalize(r->comm));
-    WANT(ncclInvalidUsage, ncclCommRevoke(r->comm, NCCL_REVOKE_DEFAULT));
 }

@@ -142,3 +142,97 @@ void case_non_blocking(struct rank *r)
          ncclAllReduce(&y, &y, 1, ncclFloat, ncclSum, comm, NULL));
     OK(ncclCommDestroy(comm));
 }
+
+/* ---- Groups over several communicators ---- */
+
+/* A sum on all, one that goes round backwards, and messages on both. */
+static void call_all(struct rank *r, ncclComm_t back, ncclComm_t half)
+{
+    const int next = (r->rank + 1) % r->ranks;
+    const int before = (r->rank + r->ranks - 1) % r->ranks;
+    const int members = (r->ranks + 1 - r->rank % 2) / 2;
+    int32_t sum = 1, root = r->rank, part = 1;
+    int32_t sent[2] = {r->rank, 100 + r->rank}, got[2] = {-1, -1};
+
+    OK(ncclGroupStart());
+    OK(ncclAllReduce(&sum, &sum, 1, ncclInt32, ncclSum, r->comm, NULL));
+    OK(ncclBroadcast(&root, &root, 1, ncclInt32, 0, back, NULL));
+    OK(ncclSend(&sent[0], 1, ncclInt32, next, r->comm, NULL));
+    OK(ncclAllReduce(&part, &part, 1, ncclInt32, ncclSum, half, NULL));
+    /* The next rank's number on the one that is turned round. */
+    OK(ncclSend(&sent[1], 1, ncclInt32, r->ranks - 1 - next, back, NULL));
+    OK(ncclRecv(&got[1], 1, ncclInt32, r->ranks - 1 - before, back, NULL));
+    OK(ncclRecv(&got[0], 1, ncclInt32, before, r->comm, NULL));
+    settles(ncclGroupEnd(), r->comm);
+    WANT(ncclSuccess, settle(back));
+    WANT(ncclSuccess, settle(half));
+    CHECK(sum == r->ranks && root == r->ranks - 1 && part == members);
+    CHECK(got[0] == before && got[1] == 100 + before);
+}
+
+void case_many_comms(struct rank *r)
+{
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    ncclComm_t back, half, all = r->comm;
+    int32_t x[2] = {1, 1}, y = 1;
+
+    for (int behind = 0; behind < 2; behind++) {
+        config.blocking = !behind;
+        r->comm = behind ? join(r, &config) : all;
+        OK(ncclGroupStart());
+        OK(ncclCommSplit(r->comm, 0, -r->rank, &back, &config));
+        OK(ncclCommSplit(r->comm, r->rank % 2, 0, &half, &config));
+        settles(ncclGroupEnd(), r->comm);
+        WANT(ncclSuccess, settle(back));
+        WANT(ncclSuccess, settle(half));
+        call_all(r, back, half);
+        OK(ncclCommDestroy(half));
+        if (!behind) {
+            /* What is wrong on one of them ends that one alone. */
+            meet(r);
+            OK(ncclGroupStart());
+            OK(ncclAllReduce(&y, &y, 1, ncclInt32, ncclSum, r->comm, NULL));
+            OK(ncclAllReduce(x, x, r->rank == 0 ? 2 : 1, ncclInt32, ncclSum,
+                             back, NULL));
+            WANT(ncclInvalidUsage, ncclGroupEnd());
+            CHECK(y == r->ranks);
+            WANT(ncclInvalidUsage, settle(back));
+            WANT(ncclSuccess, settle(r->comm));
+        }
+        OK(ncclCommDestroy(back));
+        if (behind)
+            OK(ncclCommDestroy(r->comm));
+    }
+    r->comm = all;
+}
+
+/* Rank 0 means something else, on a communicator that goes on behind: each
+ * rank learns it when it asks. */
+void case_behind_fails(struct rank *r)
+{
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    const size_t count = r->rank == 0 ? 8 : 4;
+    float x[8] = {0};
+    ncclComm_t comm;
+
+    config.blocking = 0;
+    comm = join(r, &config);
+    meet(r); /* else who still asks whether it has joined hears of it */
+    WANT(ncclInProgress,
+         ncclAllReduce(x, x, count, ncclFloat, ncclSum, comm, NULL));
+    WANT(ncclInvalidUsage, settle(comm));
+    says(comm, "ranks disagree");
+    says(comm, "of 8 float32");
+    WANT(ncclInvalidUsage,
+         ncclAllReduce(x, x, 4, ncclFloat, ncclSum, comm, NULL));
+    OK(ncclCommAbort(comm));
+    /* An argument that is wrong is refused at once, and does no harm. */
+    comm = join(r, &config);
+    WANT(ncclInvalidArgument,
+         ncclAllReduce(NULL, x, 4, ncclFloat, ncclSum, comm, NULL));
+    WANT(ncclSuccess, settle(comm));
+    WANT(ncclInProgress,
+         ncclAllReduce(x, x, 4, ncclFloat, ncclSum, comm, NULL));
+    WANT(ncclSuccess, settle(comm));
+    OK(ncclCommDestroy(comm));
+}

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static void sum_is(ncclComm_t comm, int32_t mine, int32_t all)
+void sum_is(ncclComm_t comm, int32_t mine, int32_t all)
 {
     OK(ncclAllReduce(&mine, &mine, 1, ncclInt32, ncclSum, comm, NULL));
     CHECK(mine == all);
@@ -85,11 +85,6 @@ void case_split(struct rank *r)
     sum_is(half, 1, members);
     OK(ncclCommDestroy(half));
     sum_is(r->comm, 1, r->ranks);
-    /* One that is revoked at rest still can be split. */
-    OK(ncclCommRevoke(r->comm, NCCL_REVOKE_DEFAULT));
-    OK(ncclCommSplit(r->comm, 0, 0, &first, NULL));
-    sum_is(first, 1, r->ranks);
-    OK(ncclCommDestroy(first));
 }
 
 /* Without the last rank: it is left out, and then it has gone. */

@@ -3,11 +3,11 @@
  * program.c - starts the ranks, and runs the cases.
  *
  * Usage: nccl_program processes|threads RANKS [CASE...]
+ *        nccl_program deaths RANKS [CASE...]
  *        nccl_program alone|majority
  */
 #include "program.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,14 @@ static const struct {
     {"made_ops", case_made_ops},
     {"groups", case_groups},
     {"large_groups", case_large_groups},
+    {"many_comms", case_many_comms},
     {"refused", case_refused},
     {"non_blocking", case_non_blocking},
+    {"behind_fails", case_behind_fails},
     {"mismatch", case_mismatch},
     {"abort", case_abort},
     {"revoke", case_revoke},
+    {"revoke_behind", case_revoke_behind},
     {"grow", case_grow},
     {"split", case_split},
     {"shrink", case_shrink},
@@ -169,6 +172,61 @@ static int run_processes(struct rank *ranks, int count)
     return failed;
 }
 
+/* ---- Ranks that are killed ---- */
+
+/* Whether the victim was killed, and all others have ended well. */
+static bool run_death(const struct death *death, struct rank *ranks, int count,
+                      int victim)
+{
+    pid_t children[RANKS_MAX];
+    bool good = true;
+
+    memset(ranks[0].board, 0, sizeof(*ranks[0].board));
+    for (int r = 0; r < count; r++) {
+        children[r] = fork();
+        CHECK(children[r] >= 0);
+        if (children[r] == 0) {
+            death->run(&ranks[r], victim);
+            exit(0);
+        }
+    }
+    for (int left = count; left > 0; left--) {
+        int status, r = 0;
+        pid_t child = wait(&status);
+
+        while (r < count && children[r] != child)
+            r++;
+        CHECK(child > 0 && r < count);
+        children[r] = 0;
+        if (r == victim ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+                        : status == 0)
+            continue;
+        good = false;
+        for (int o = 0; o < count; o++)
+            if (children[o] > 0)
+                kill(children[o], SIGKILL);
+    }
+    printf("%s death %s of rank %d of %d (shrink %.1f ms)\n",
+           good ? "PASS" : "FAIL", death->name, victim, count,
+           (double)ranks[0].board->shrink_us / 1000);
+    fflush(stdout);
+    return good;
+}
+
+/* The first rank, where all meet and who leads them, and the last. */
+static int run_deaths(struct rank *ranks, int count)
+{
+    bool good = true;
+
+    for (int d = 0; d < deaths_count; d++) {
+        if (!is_chosen(deaths[d].name))
+            continue;
+        good &= run_death(&deaths[d], ranks, count, 0);
+        good &= run_death(&deaths[d], ranks, count, count - 1);
+    }
+    return good ? 0 : 1;
+}
+
 static int run_alone(const char *which)
 {
     if (strcmp(which, "majority") == 0) {
@@ -198,7 +256,7 @@ int main(int argc, char **argv)
         return run_alone(argv[1]);
     if (argc < 3 || count < 2 || count > RANKS_MAX || board == MAP_FAILED) {
         fprintf(stderr,
-                "usage: nccl_program processes|threads 2..%d [CASE...]"
+                "usage: nccl_program processes|threads|deaths 2..%d [CASE...]"
                 " | alone | majority\n",
                 RANKS_MAX);
         return 2;
@@ -207,6 +265,8 @@ int main(int argc, char **argv)
     for (int r = 0; r < count; r++)
         ranks[r] = (struct rank){.board = board, .ranks = count, .rank = r};
     setpgid(0, 0);
+    if (argv[1][0] == 'd')
+        return run_deaths(ranks, count);
     return argv[1][0] == 'p' ? run_processes(ranks, count)
                              : run_threads(ranks, count);
 }

@@ -9,6 +9,7 @@
 
 #include <nccl.h>
 #include <nccl_ballot.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct board {
     ncclUniqueId ids[IDS_MAX];
     _Atomic uint32_t made[IDS_MAX];
     _Atomic uint32_t arrived;
+    _Atomic uint32_t shrink_us; /* the longest */
 };
 
 struct rank {
@@ -46,6 +48,18 @@ ncclComm_t join(struct rank *r, ncclConfig_t *config);
 ncclResult_t settle(ncclComm_t comm);
 /* Waits for all ranks, without NCCL. */
 void meet(struct rank *r);
+/* Whether a sum over the ranks of `comm` is `all`, of `mine` here. */
+void sum_is(ncclComm_t comm, int32_t mine, int32_t all);
+/* Whether the communicator's last error has these words. */
+void says(ncclComm_t comm, const char *words);
+
+/* A thread that waits for a message of rank 0, which never comes. */
+struct waiter {
+    pthread_t thread;
+    ncclComm_t comm;
+    ncclResult_t result;
+};
+void begin_waiting(struct waiter *w, ncclComm_t comm);
 
 /* The cases, each for all ranks at once. */
 void case_moves(struct rank *r);
@@ -53,14 +67,25 @@ void case_folds(struct rank *r);
 void case_made_ops(struct rank *r);
 void case_groups(struct rank *r);
 void case_large_groups(struct rank *r);
+void case_many_comms(struct rank *r);
+void case_behind_fails(struct rank *r);
 void case_refused(struct rank *r);
 void case_non_blocking(struct rank *r);
 void case_mismatch(struct rank *r);
 void case_abort(struct rank *r);
 void case_revoke(struct rank *r);
+void case_revoke_behind(struct rank *r);
 void case_grow(struct rank *r);
 void case_split(struct rank *r);
 void case_shrink(struct rank *r);
+
+/* All ranks but one, which is killed, in processes; each by itself. */
+struct death {
+    const char *name;
+    void (*run)(struct rank *r, int victim);
+};
+extern const struct death deaths[];
+extern const int deaths_count;
 
 /* One thread alone. */
 void alone_init_all(void);

@@ -66,4 +66,6 @@ for ranks in "${counts[@]}"; do
     timeout 120 "$program" threads "$ranks"
 done
 BALLOT_TRANSPORT=tcp timeout 120 "$program" processes 3
+timeout 60 "$program" deaths 3
+BALLOT_TRANSPORT=tcp timeout 60 "$program" deaths 4 in_calls behind
 timeout 120 "$build/tests/program_nccl_drop_in" processes 2 moves
