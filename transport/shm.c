@@ -2,11 +2,6 @@
 /*
  * shm.c - the transport between processes of one host: a rank writes straight
  * into its peer's memory.
- *
- * A put costs no system call unless the peer sleeps. Who goes to sleep first
- * stores `armed`, then looks at the rings; who puts first stores the notice,
- * then looks at `armed`. All four are sequentially consistent, so at least one
- * of the two sees the other.
  */
 #include "shm.h"
 
@@ -18,33 +13,13 @@
 
 #include "memory.h"
 #include "mesh.h"
-#include "shm_link.h"
+#include "shm_inside.h"
 
 enum {
     BURST = 8, /* events of one peer before the next peer's turn */
     /* So often a rank that never sleeps asks whether a peer has died: at about
      * 0.5 us a time this adds 2 ns to a poll. */
     POLLS_PER_WATCH = 256,
-    READY_MAX = 32,  /* connections looked at in one watch */
-    RINGS_MAX = 128, /* bytes taken from a connection in one watch */
-};
-
-struct endpoint {
-    struct endpoint_config config;
-    struct shm_layout layout;
-    struct shm_link *links; /* [ranks] */
-    uint32_t *active;       /* [active_count], the peers whose link is up */
-    uint32_t active_count;
-    uint32_t next; /* in active: where the next poll begins */
-    uint32_t polls;
-    bool armed;             /* what *page says */
-    bool thinned;           /* a link that is gone is still in active */
-    _Atomic uint32_t *page; /* peers can read it: 1 while we sleep */
-    int page_descriptor;    /* -1 once every peer has it */
-    int listener;           /* -1 once every peer is linked */
-    int epoll;
-    struct address address;
-    struct endpoint_counts counts;
 };
 
 /* ---- Control path -------------------------------------------------------- */
@@ -91,6 +66,8 @@ static int fill(struct endpoint *endpoint)
     if (rc != 0)
         return rc;
     endpoint->page = page;
+    endpoint->fences = !shm_can_order();
+    atomic_store(&endpoint->page->fences, endpoint->fences);
     endpoint->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (endpoint->epoll < 0)
         return -errno;
@@ -256,52 +233,14 @@ free_peers:
     return rc;
 }
 
-/* ---- Waking and sleeping ------------------------------------------------- */
-
-/* A full connection has rings in it already; a broken one is noticed by
- * watch(). */
-static void ring(struct endpoint *endpoint, const struct shm_link *link)
-{
-    (void)send(link->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    endpoint->counts.wakeups++;
-}
-
-/* Takes the rings off the connections, and notices those that ended. */
-static void watch(struct endpoint *endpoint)
-{
-    struct epoll_event ready[READY_MAX];
-    int count = epoll_wait(endpoint->epoll, ready, READY_MAX, 0);
-
-    for (int i = 0; i < count; i++) {
-        struct shm_link *link = &endpoint->links[ready[i].data.u32];
-        uint8_t rings[RINGS_MAX];
-        ssize_t got =
-            recv(link->descriptor, rings, sizeof(rings), MSG_DONTWAIT);
-
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            link->state = LINK_ENDED;
-    }
-}
-
-static void disarm(struct endpoint *endpoint)
-{
-    atomic_store_explicit(endpoint->page, 0, memory_order_relaxed);
-    endpoint->armed = false;
-}
-
 /* ---- Data path ----------------------------------------------------------- */
-
-static bool linked(const struct shm_link *link)
-{
-    return link->state == LINK_UP || link->state == LINK_ENDED;
-}
 
 static void *shm_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
 {
     const struct shm_link *link = &endpoint->links[peer];
 
     assert(slot < endpoint->layout.slots);
-    if (!linked(link))
+    if (!shm_linked(link))
         return NULL;
     return shm_slot(&endpoint->layout, link->out, endpoint->config.rank, slot);
 }
@@ -322,14 +261,15 @@ static int shm_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
 
     assert(slot < endpoint->layout.slots && bytes >= 64 && bytes % 8 == 0 &&
            bytes <= endpoint->layout.slot_bytes);
-    if (!linked(link))
+    if (!shm_linked(link))
         return -ENOTCONN;
     notice = notice_at(endpoint, link->out, link->given);
     link->given++;
-    atomic_store(notice, (uint16_t)link->given | (uint64_t)slot << 16 |
-                             (uint64_t)bytes << 32);
-    if (atomic_load(link->armed) != 0)
-        ring(endpoint, link);
+    atomic_store_explicit(notice,
+                          (uint16_t)link->given | (uint64_t)slot << 16 |
+                              (uint64_t)bytes << 32,
+                          memory_order_release);
+    shm_announce(endpoint, link);
     return 0;
 }
 
@@ -372,12 +312,21 @@ static int collect(struct endpoint *endpoint, uint32_t peer,
                    struct event *events, int max)
 {
     struct shm_link *link = &endpoint->links[peer];
-    int count = 0;
+    int count = 0, brief = 0;
 
     while (count < max) {
         struct event *event = &events[count];
         int rc = take(endpoint, link, event);
 
+        if (rc == 0)
+            brief = shm_brief_report(endpoint, link);
+        if (brief < 0)
+            rc = brief;
+        if (rc == 0 && brief > 0) {
+            *event = (struct event){.kind = EVENT_BRIEF, .peer = peer};
+            count++;
+            continue;
+        }
         if (rc < 0 || (rc == 0 && link->state == LINK_ENDED)) {
             lose(endpoint, peer, rc < 0 ? rc : -ECONNRESET, event);
             return count + 1;
@@ -403,7 +352,7 @@ static void thin(struct endpoint *endpoint)
     for (uint32_t i = 0; i < endpoint->active_count; i++) {
         uint32_t peer = endpoint->active[i];
 
-        if (linked(&endpoint->links[peer]))
+        if (shm_linked(&endpoint->links[peer]))
             endpoint->active[kept++] = peer;
     }
     endpoint->active_count = kept;
@@ -416,10 +365,10 @@ static int shm_poll(struct endpoint *endpoint, struct event *events, int max)
     int count = 0;
 
     if (endpoint->armed) {
-        disarm(endpoint);
-        watch(endpoint);
+        shm_disarm(endpoint);
+        shm_watch(endpoint);
     } else if (++endpoint->polls % POLLS_PER_WATCH == 0) {
-        watch(endpoint);
+        shm_watch(endpoint);
     }
     for (uint32_t i = 0; i < endpoint->active_count && count < max; i++) {
         int room = max - count < BURST ? max - count : BURST;
@@ -437,8 +386,9 @@ static int shm_poll(struct endpoint *endpoint, struct event *events, int max)
 
 static int shm_arm(struct endpoint *endpoint)
 {
-    atomic_store(endpoint->page, 1);
+    atomic_store(&endpoint->page->armed, 1);
     endpoint->armed = true;
+    shm_order();
     for (uint32_t i = 0; i < endpoint->active_count; i++) {
         const struct shm_link *link = &endpoint->links[endpoint->active[i]];
         uint64_t notice =
@@ -446,8 +396,9 @@ static int shm_arm(struct endpoint *endpoint)
 
         if (link->state == LINK_ENDED ||
             (uint16_t)notice !=
-                (uint16_t)(link->taken + 1 - endpoint->layout.notices)) {
-            disarm(endpoint);
+                (uint16_t)(link->taken + 1 - endpoint->layout.notices) ||
+            shm_brief_waits(endpoint, link)) {
+            shm_disarm(endpoint);
             return -EAGAIN;
         }
     }
@@ -485,4 +436,7 @@ const struct transport transport_shm = {
     .busy = shm_busy,
     .drop = shm_drop,
     .counts = shm_counts,
+    .put_brief = shm_put_brief,
+    .peek_brief = shm_peek_brief,
+    .take_brief = shm_take_brief,
 };

@@ -138,7 +138,9 @@ void shm_layout_init(struct shm_layout *layout, uint32_t slots,
     layout->notices = 1;
     while (layout->notices <= 2 * slots)
         layout->notices *= 2;
-    layout->slots_at = memory_round(layout->notices * sizeof(uint64_t));
+    layout->brief_at = (layout->notices * sizeof(uint64_t) + 63) / 64 * 64;
+    layout->slots_at = memory_round(
+        layout->brief_at + 64 + (size_t)BRIEF_RING * (64 + BRIEF_BODY_STEP));
     layout->bytes = memory_round(layout->slots_at + MEMORY_SKEW_MAX +
                                  (size_t)slots * slot_bytes);
 }
@@ -283,7 +285,7 @@ static int attach(struct shm_link *link, const struct shm_layout *layout,
         return rc;
     }
     link->out = out;
-    link->armed = page;
+    link->page = page;
     return 0;
 }
 
@@ -385,7 +387,7 @@ int shm_links_exchange(struct shm_link *links, uint32_t ranks,
 }
 
 int shm_link_self(struct shm_link *link, const struct shm_layout *layout,
-                  _Atomic uint32_t *armed)
+                  const struct shm_page *page)
 {
     int pair[2];
     int rc;
@@ -401,7 +403,7 @@ int shm_link_self(struct shm_link *link, const struct shm_layout *layout,
     }
     number_notices(link->in, layout);
     link->out = link->in;
-    link->armed = armed;
+    link->page = page;
     link->descriptor = pair[0];
     link->bell = pair[1];
     link->state = LINK_UP;
@@ -427,7 +429,7 @@ void shm_link_close(struct shm_link *link, const struct shm_layout *layout)
     memory_unmap(link->in, layout->bytes);
     if (link->out != link->in) {
         memory_unmap(link->out, layout->bytes);
-        memory_unmap(link->armed, SHM_PAGE_BYTES);
+        memory_unmap((void *)(uintptr_t)link->page, SHM_PAGE_BYTES);
     }
     memset(link, 0, sizeof(*link));
 }

@@ -21,18 +21,47 @@
  * the slots have to be below 2^15. */
 enum { SHM_SLOTS_MAX = (1 << 14) - 1 };
 
+enum {
+    BRIEF_RING = 64, /* brief messages under way */
+    /* From a long body to the next: an odd number of lines, so that they do not
+     * all lie in the same sets of a cache. */
+    BRIEF_BODY_STEP = BRIEF_BYTES + 64,
+};
+
 /*
- * What inbound memory looks like: a ring of notices, then the slots, which
- * begin at another place of a page for each writer, see memory_skew(). A notice
- * is one word, number | slot << 16 | bytes << 32, where number counts the
- * notices from 1 and wraps. The reader knows which number comes next, so the
- * writer's position is nowhere in memory, where it could lie.
+ * What inbound memory looks like: a ring of notices, a line with how much the
+ * writer has taken of what we sent it, a ring of lines with brief messages,
+ * their bodies, then the slots, which begin at another place of a page for each
+ * writer, see memory_skew(). A notice is one word, number | slot << 16 | bytes
+ * << 32, where number counts the notices from 1 and wraps. The reader knows
+ * which number comes next, so the writer's position is nowhere in memory, where
+ * it could lie.
  */
 struct shm_layout {
     uint32_t slots, slot_bytes;
     uint32_t notices; /* a power of two above twice the slots */
+    size_t brief_at;  /* the line before the brief messages' */
     size_t slots_at;  /* rank 0's first, from the start of the memory */
     size_t bytes;     /* of all, the same for every writer */
+};
+
+/* What a rank shows to its peers. */
+struct shm_page {
+    _Atomic uint32_t armed;  /* 1 while it sleeps */
+    _Atomic uint32_t fences; /* 1: who puts has to order the notice before its
+                                look at `armed`, for who sleeps cannot */
+};
+enum { SHM_PAGE_BYTES = 64 }; /* of its memory, before rounding */
+
+/* Brief messages: how many, since the beginning. */
+struct shm_brief {
+    uint32_t given;    /* written to `out` */
+    uint32_t room;     /* of these, known to be taken */
+    uint32_t taken;    /* read from `in` */
+    uint32_t told;     /* of these, said to the peer */
+    uint32_t reported; /* in events, if more than taken */
+    bool starved;      /* a message found no room */
+    bool lied;
 };
 
 struct shm_link {
@@ -43,16 +72,15 @@ struct shm_link {
         LINK_ENDED, /* the peer is gone, which is not yet reported */
         LINK_GONE,  /* memory stays, for events handed out point into it */
     } state;
-    uint32_t taken;          /* notices that were read from `in` */
-    uint32_t given;          /* notices that were written to `out` */
-    int descriptor;          /* the connection */
-    int bell;                /* what a byte is sent on to wake the peer */
-    void *in;                /* ours, written by the peer */
-    void *out;               /* the peer's, written by us */
-    _Atomic uint32_t *armed; /* the peer's page: 1 while it sleeps */
+    uint32_t taken; /* notices that were read from `in` */
+    uint32_t given; /* notices that were written to `out` */
+    struct shm_brief brief;
+    int descriptor;              /* the connection */
+    int bell;                    /* what a byte is sent on to wake the peer */
+    void *in;                    /* ours, written by the peer */
+    void *out;                   /* the peer's, written by us */
+    const struct shm_page *page; /* the peer's, which it can change */
 };
-
-enum { SHM_PAGE_BYTES = 64 }; /* of the page with `armed`, before rounding */
 
 void shm_layout_init(struct shm_layout *layout, uint32_t slots,
                      uint32_t slot_bytes);
@@ -86,9 +114,9 @@ int shm_links_exchange(struct shm_link *links, uint32_t ranks,
                        const struct shm_layout *layout, int page,
                        uint64_t deadline_ns);
 
-/* Makes the link of a rank to itself LINK_UP; `armed` is our own. */
+/* Makes the link of a rank to itself LINK_UP; `page` is our own. */
 int shm_link_self(struct shm_link *link, const struct shm_layout *layout,
-                  _Atomic uint32_t *armed);
+                  const struct shm_page *page);
 
 /* Ends the connection; the memory stays. */
 void shm_link_cut(struct shm_link *link);

@@ -66,6 +66,8 @@ struct event {
     enum {
         EVENT_ARRIVED, /* the peer's put of `slot` is complete */
         EVENT_LOST,    /* the peer is gone for good */
+        EVENT_BRIEF, /* brief messages of the peer's are here, or there is room
+                        again for ours; only kind and peer are set */
     } kind;
     uint32_t peer;
     uint32_t slot;      /* < slots */
@@ -77,6 +79,9 @@ struct event {
     int reason;         /* LOST only: negative errno; -EPROTO if the peer broke
                            the framing, -ECONNRESET if it just went away */
 };
+
+/* What a brief message carries: a head, and a body of at most so many bytes. */
+enum { BRIEF_HEAD = 3, BRIEF_BYTES = 2048 };
 
 struct endpoint_counts {
     uint64_t strangers;    /* connections that did not prove the key */
@@ -196,6 +201,26 @@ struct transport {
     int (*put_to)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                   uint32_t bytes, uint32_t apart_bytes,
                   const struct landing_place *place);
+
+    /* ---- Brief messages; all NULL where there are none. ---- */
+
+    /*
+     * A message that needs no slot and has left at once. Between two ranks they
+     * arrive in their order, but not in order with slots.
+     *   -EAGAIN    the peer has to take some first; an EVENT_BRIEF follows
+     *   -ENOTCONN  the peer is lost
+     */
+    int (*put_brief)(struct endpoint *endpoint, uint32_t peer,
+                     const uint32_t head[BRIEF_HEAD], const void *body,
+                     uint32_t bytes);
+    /* The head of the peer's next brief message, which stays; returns the bytes
+     * of its body, or -EAGAIN: none is here. */
+    int (*peek_brief)(struct endpoint *endpoint, uint32_t peer,
+                      uint32_t head[BRIEF_HEAD]);
+    /* Takes the message that was peeked at, and as many bytes of its body as
+     * peek_brief() has returned, or none. */
+    void (*take_brief)(struct endpoint *endpoint, uint32_t peer, void *body,
+                       uint32_t bytes);
 };
 
 /* Each is the only symbol that its file exports. shm also links a rank with
@@ -225,6 +250,11 @@ static inline bool link_offers(const struct link *link, void *memory,
     return link->transport->offers != NULL &&
            link->transport->offers(link->endpoint, link->peer, memory, bytes,
                                    place);
+}
+
+static inline bool link_has_brief(const struct link *link)
+{
+    return link->transport != NULL && link->transport->put_brief != NULL;
 }
 
 /* What arrived in `slot` was read. */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "apart.h"
+#include "brief.h"
 #include "rig.h"
 #include "sleeping.h"
 
@@ -374,6 +375,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_deadline_names_the_missing),
         cmocka_unit_test(close_allows_null),
         cmocka_unit_test(two_hundred_lives_leak_no_descriptor),
+        cmocka_unit_test(brief_messages_arrive_in_order),
+        cmocka_unit_test(a_brief_message_finds_room_again),
+        cmocka_unit_test(a_brief_message_wakes_a_sleeper),
+        cmocka_unit_test(who_waits_for_room_is_woken),
     };
 
     if (argc != 2 || !rig_choose(argv[1])) {

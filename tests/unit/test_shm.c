@@ -110,6 +110,41 @@ static void a_flood_that_overruns_the_ring_is_a_lie(void **state)
     liar_end();
 }
 
+static _Atomic uint32_t *brief_word(size_t index)
+{
+    return (void *)((uint8_t *)liar.out + layout.brief_at + 64 * index);
+}
+
+static void a_brief_message_that_lies_cuts_its_writer_off(void **state)
+{
+    uint32_t head[BRIEF_HEAD];
+
+    (void)state;
+    liar_begin_linked();
+    /* The first line of the first lap, of more bytes than there can be. */
+    atomic_store(brief_word(1), 1 | (BRIEF_BYTES + 1u) << 16);
+    assert_int_equal(shm->peek_brief(victim.endpoint, LIAR, head), -EAGAIN);
+    assert_liar_is_cut();
+    liar_harmed_nobody();
+    liar_end();
+}
+
+static void who_takes_more_than_was_given_is_cut_off(void **state)
+{
+    const uint32_t head[BRIEF_HEAD] = {0};
+
+    (void)state;
+    liar_begin_linked();
+    while (shm->put_brief(victim.endpoint, LIAR, head, NULL, 0) == 0)
+        ;
+    atomic_store(brief_word(0), 100000);
+    assert_int_equal(shm->put_brief(victim.endpoint, LIAR, head, NULL, 0),
+                     -EAGAIN);
+    assert_liar_is_cut();
+    liar_harmed_nobody();
+    liar_end();
+}
+
 static void a_lie_wakes_a_sleeper_only_once(void **state)
 {
     struct event event;
@@ -340,6 +375,8 @@ int main(void)
         cmocka_unit_test(a_notice_that_lies_cuts_its_writer_off),
         cmocka_unit_test(a_lie_behind_true_notices_is_found_in_turn),
         cmocka_unit_test(a_flood_that_overruns_the_ring_is_a_lie),
+        cmocka_unit_test(a_brief_message_that_lies_cuts_its_writer_off),
+        cmocka_unit_test(who_takes_more_than_was_given_is_cut_off),
         cmocka_unit_test(a_lie_wakes_a_sleeper_only_once),
         cmocka_unit_test(last_words_come_before_the_loss),
         cmocka_unit_test(a_put_to_a_dead_sleeper_raises_no_signal),
