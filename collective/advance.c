@@ -28,6 +28,11 @@ static void dispatch(struct ballot_comm *comm, uint64_t now_ns,
         loss_of_peer(comm, now_ns, event);
         return;
     }
+    if (event->kind == EVENT_BRIEF) {
+        if (comm->flow != NULL && event->peer < comm->ranks)
+            flow_briefed(comm->flow, event->peer);
+        return;
+    }
     lane = lane_of(comm->settings.window, event->slot, &index);
     switch (lane) {
     case LANE_VOTE:
@@ -97,21 +102,26 @@ bool advance_take_events(struct ballot_comm *comm, uint64_t now_ns)
 void advance_number(struct ballot_comm *comm, struct ballot_request *r)
 {
     const struct caster_round *vote = &r->call.round;
-    struct call call = {
+    struct call call;
+
+    if (r->kind == REQUEST_FLOW) {
+        if (r->flow.call.op == CALL_SEND)
+            return;
+        r->flow.call.round = flow_noted(comm->flow);
+        flow_note(comm->flow, &r->flow.call);
+        return;
+    }
+    if (comm->settings.quorum != 0)
+        return;
+    call = (struct call){
+        .round = flow_noted(comm->flow),
         .count = vote->count,
         .detail = vote->detail,
         .type = vote->type,
         .op = vote->op,
         .rows = vote->rows,
     };
-
-    if (r->kind == REQUEST_FLOW && r->flow.call.op == CALL_SEND)
-        return;
-    if (r->kind != REQUEST_FLOW && comm->settings.quorum != 0)
-        return;
-    if (r->kind == REQUEST_FLOW)
-        call = r->flow.call;
-    call.round = r->flow.call.round = flow_noted(comm->flow);
+    r->flow.call.round = call.round;
     flow_note(comm->flow, &call);
 }
 

@@ -77,6 +77,8 @@ static struct ballot_request *prepare(struct ballot_comm *comm,
         .algorithm = (enum flow_algorithm)comm->settings.algorithm,
         .context = r,
     };
+    if (!r->enters)
+        return r;
     r->call.kind = MAJORITY_ENTRY;
     r->call.round = (struct caster_round){
         .count = a->count,

@@ -18,6 +18,7 @@ enum {
     LOOKS = 20000,     /* for answers, if they come: some 20 to 200 us */
     LOOKS_IDLE = 2000, /* without any */
     YIELDS = 2000,     /* the ranks that must answer may need this core */
+    BRIEF_LOOKS = 32,
 };
 
 bool express_has(const struct ballot_request *request)
@@ -29,8 +30,7 @@ struct ballot_request *express_take(struct ballot_comm *comm)
 {
     struct ballot_request *r = &comm->express;
 
-    if (comm->settings.quorum != 0 || atomic_load(&comm->express_taken) ||
-        atomic_load(&comm->queued) > 0 || !engine_try_role())
+    if (comm->settings.quorum != 0 || !engine_try_role())
         return NULL;
     if (comm->failed != 0 || comm->active_count > 0 || comm->holding ||
         atomic_load(&comm->queued) > 0 || atomic_load(&comm->express_taken) ||
@@ -38,23 +38,30 @@ struct ballot_request *express_take(struct ballot_comm *comm)
         engine_give_role();
         return NULL;
     }
-    atomic_store(&comm->express_taken, true);
+    /* The lock orders it for others. */
+    atomic_store_explicit(&comm->express_taken, true, memory_order_relaxed);
     r->comm = comm;
     r->entered = r->flowed = r->flowing = false;
     r->result = r->flow_result = 0;
-    atomic_store(&r->done, false);
+    atomic_store_explicit(&r->done, false, memory_order_relaxed);
     return r;
 }
 
-/* Whether its flow has ended. */
+/* Whether its flow has ended. What is not its messages is looked at rarely,
+ * where these come by themselves. */
 static bool look(struct ballot_comm *comm, struct ballot_request *r)
 {
-    bool crowded = engine_crowded();
+    bool crowded = engine_crowded(), brief = flow_is_brief(comm->flow);
     int most = crowded ? YIELDS : LOOKS_IDLE;
 
     for (int looks = 0, idle = 0;
          looks < LOOKS && idle < most && !engine_wanted(); looks++) {
-        bool moved = advance_take_events(comm, r->begun_ns);
+        bool moved = false;
+
+        if (!brief)
+            moved = advance_take_events(comm, r->begun_ns);
+        else if (looks % BRIEF_LOOKS == BRIEF_LOOKS - 1)
+            moved = advance_take_events(comm, engine_now());
 
         while (comm->failed == 0 && flow_step(comm->flow, r->begun_ns) > 0)
             moved = true;
@@ -76,21 +83,24 @@ int express_run(struct ballot_request *request)
     struct ballot_comm *comm = request->comm;
 
     request->state = REQUEST_ACTIVE;
-    request->begun_ns = engine_now();
     comm->active[comm->active_count++] = request;
     advance_number(comm, request);
-    request->flowing =
-        flow_begin(comm->flow, request->begun_ns, &request->flow) == 0;
+    request->flowing = flow_begin(comm->flow, 0, &request->flow) == 0;
+    /* Of brief messages only who waits needs to know for how long. */
+    request->begun_ns = flow_is_brief(comm->flow) ? 0 : engine_now();
     /* What else comes meanwhile is for the next step. */
     comm->quiet = false;
     if (request->flowing && request->flow.count <= BYTES / request->flow.unit &&
         look(comm, request)) {
         comm->active_count = 0;
         request->state = REQUEST_FREE;
-        atomic_store(&comm->express_taken, false);
+        atomic_store_explicit(&comm->express_taken, false,
+                              memory_order_relaxed);
         engine_give_role();
         return 0;
     }
+    request->begun_ns = engine_now();
+    flow_wait_from(comm->flow, request->begun_ns);
     engine_give_role();
     return ballot_wait(&request);
 }

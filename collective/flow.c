@@ -29,6 +29,7 @@ int flow_open(struct flow **flow, const struct flow_config *config)
     if (f == NULL)
         return -ENOMEM;
     f->config = *config;
+    f->brief.possible = brief_possible(config);
     if (f->config.apart_bytes == 0)
         f->config.apart_bytes = APART_BYTES;
     if (f->config.direct_bytes == 0)
@@ -188,21 +189,22 @@ int flow_begin(struct flow *flow, uint64_t now_ns, const struct flow_call *call)
     flow->call = *call;
     flow->exchanges = call->call.op == CALL_SEND;
     flow->suspects = flow->suspected = false;
-    rc = plan_write(flow, call);
-    if (rc < 0) {
-        forget_moves(flow);
-        return rc;
+    if (brief_takes(flow, call)) {
+        brief_begin(flow);
+    } else {
+        rc = plan_write(flow, call);
+        if (rc < 0) {
+            forget_moves(flow);
+            return rc;
+        }
+        link_dependants(flow);
     }
-    link_dependants(flow);
     if (!flow->exchanges)
         flow->begun = call->call.round + 1;
     flow->progress_ns = now_ns;
     flow->active = true;
     /* What came early may not be what we expect. */
-    for (uint32_t r = 0; r < flow->config.ranks; r++)
-        if (mask_has(&flow->coming, r) &&
-            flow->streams[r].source_head == MOVE_NONE)
-            check_unexpected(flow, r);
+    check_coming(flow);
     return 0;
 }
 
@@ -230,6 +232,11 @@ size_t flow_step(struct flow *flow, uint64_t now_ns)
     uint64_t moved = 0;
     struct move *m;
 
+    if (flow->active && flow->brief.active && !flow->differs &&
+        (moved = brief_step(flow)) > 0) {
+        flow->progress_ns = now_ns;
+        return moved;
+    }
     stream_wake_leaving(flow);
     if (flow->released)
         flow->progress_ns = now_ns;
@@ -260,6 +267,16 @@ void *flow_ended(struct flow *flow)
     return flow->call.context;
 }
 
+bool flow_is_brief(const struct flow *flow)
+{
+    return flow->active && flow->brief.active;
+}
+
+void flow_wait_from(struct flow *flow, uint64_t now_ns)
+{
+    flow->progress_ns = now_ns;
+}
+
 uint64_t flow_progress(const struct flow *flow)
 {
     return flow->active ? flow->progress_ns : UINT64_MAX;
@@ -267,7 +284,7 @@ uint64_t flow_progress(const struct flow *flow)
 
 void flow_abandon(struct flow *flow)
 {
-    flow->active = false;
+    flow->active = flow->brief.active = false;
     flow->broken = true;
     for (uint32_t r = 0; r < flow->config.ranks; r++) {
         const struct link *link = &flow->config.links[r];

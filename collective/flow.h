@@ -104,6 +104,8 @@ size_t flow_step(struct flow *flow, uint64_t now_ns);
 /* A rank put slot `slot` of the stream lane, of the credit lane. */
 void flow_arrived(struct flow *flow, const struct event *event, uint32_t slot);
 void flow_credited(struct flow *flow, const struct event *event);
+/* An EVENT_BRIEF of a rank. */
+void flow_briefed(struct flow *flow, uint32_t peer);
 
 /* Where a put of stream slot `slot` may land (endpoint_config.place). */
 void *flow_place(struct flow *flow, uint32_t peer, uint32_t slot,
@@ -111,6 +113,11 @@ void *flow_place(struct flow *flow, uint32_t peer, uint32_t slot,
 
 /* The context of the flow that is complete; NULL: none. Once each. */
 void *flow_ended(struct flow *flow);
+
+/* Whether the one under way goes by brief messages (transport.h). */
+bool flow_is_brief(const struct flow *flow);
+/* It was begun without a clock. */
+void flow_wait_from(struct flow *flow, uint64_t now_ns);
 
 /* When the flow under way last moved; UINT64_MAX: there is none. */
 uint64_t flow_progress(const struct flow *flow);

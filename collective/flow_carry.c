@@ -59,27 +59,40 @@ static const void *source_place(struct flow *flow, const struct move *m,
     return stream->arrivals[stream->expected % STREAM_WINDOW].payload;
 }
 
-/* Elements of each block, with another source first. */
-static void fold(struct flow *flow, const struct move *m, uint8_t *to,
-                 uint64_t bytes)
+/* Elements of each block, with another row first. */
+void flow_fold(struct flow *flow, const struct folding *f)
 {
-    uint32_t unit = flow->call.unit, n = m->sources;
-    uint64_t at = m->first + m->done / unit, end = at + bytes / unit;
-    const uint64_t begin = at;
+    uint64_t at = f->first, end = at + f->count;
     const void **turned = flow->rows + flow->config.ranks;
 
     while (at < end) {
-        uint64_t block = m->block == 0 ? 0 : at / m->block;
-        uint64_t stop = m->block == 0 ? end : (block + 1) * m->block;
-        uint64_t offset = (at - begin) * unit;
+        uint64_t block = f->block == 0 ? 0 : at / f->block;
+        uint64_t stop = f->block == 0 ? end : (block + 1) * f->block;
+        uint64_t offset = (at - f->first) * flow->call.unit;
 
         stop = stop < end ? stop : end;
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < f->rows; i++)
             turned[i] =
-                (const uint8_t *)flow->rows[(m->turn + block + i) % n] + offset;
-        flow->call.reduction->fold(to + offset, turned, n, stop - at);
+                (const uint8_t *)flow->rows[(f->turn + block + i) % f->rows] +
+                offset;
+        flow->call.reduction->fold(f->to + offset, turned, f->rows, stop - at);
         at = stop;
     }
+}
+
+static void fold(struct flow *flow, const struct move *m, uint8_t *to,
+                 uint64_t bytes)
+{
+    uint32_t unit = flow->call.unit;
+
+    flow_fold(flow, &(struct folding){
+                        .to = to,
+                        .rows = m->sources,
+                        .turn = m->turn,
+                        .block = m->block,
+                        .first = m->first + m->done / unit,
+                        .count = bytes / unit,
+                    });
 }
 
 /* What comes out of a fragment's sources goes to `to`. */

@@ -13,13 +13,23 @@
 #include "calls.h"
 #include "flow_inside.h"
 
+void check_coming(struct flow *flow)
+{
+    for (uint32_t w = 0; w < (flow->config.ranks + 63) / 64; w++)
+        for (uint64_t left = flow->coming.words[w]; left != 0;
+             left &= left - 1) {
+            uint32_t r = 64 * w + (uint32_t)__builtin_ctzll(left);
+
+            if (flow->streams[r].source_head == MOVE_NONE)
+                check_unexpected(flow, r);
+        }
+    brief_check_early(flow);
+}
+
 void flow_note(struct flow *flow, const struct call *call)
 {
     flow->noted[flow->noted_count++ % CALLS_KEPT] = *call;
-    for (uint32_t r = 0; r < flow->config.ranks; r++)
-        if (mask_has(&flow->coming, r) &&
-            flow->streams[r].source_head == MOVE_NONE)
-            check_unexpected(flow, r);
+    check_coming(flow);
 }
 
 uint64_t flow_noted(const struct flow *flow)
@@ -94,13 +104,16 @@ static bool holds_something(const struct stream *s)
 
 void flow_awaited(const struct flow *flow, struct rank_mask *awaited)
 {
+    const struct brief *b = &flow->brief;
+
     for (uint32_t r = 0; flow->active && r < flow->config.ranks; r++) {
         const struct stream *s = &flow->streams[r];
 
         if ((s->source_head != MOVE_NONE && !mask_has(&flow->coming, r)) ||
             (s->move_head != MOVE_NONE &&
              s->sequence - s->credited >= STREAM_WINDOW) ||
-            holds_something(s))
+            holds_something(s) ||
+            (b->active && ((b->to_send | b->to_take) >> r & 1) != 0))
             mask_set(awaited, r);
     }
 }
@@ -134,9 +147,7 @@ static void drop(struct flow *flow, uint32_t peer)
     flow->counts.dropped++;
 }
 
-/* Whether a rank that makes our calls could have sent this, but too early. */
-static bool is_early(struct flow *flow, uint32_t peer,
-                     const struct call *theirs)
+bool check_is_early(struct flow *flow, uint32_t peer, const struct call *theirs)
 {
     struct call ours;
 
@@ -158,7 +169,7 @@ void check_unexpected(struct flow *flow, uint32_t peer)
 
     memcpy(&header, next_arrival(flow, peer)->memory, sizeof(header));
     if (!header_valid(flow, peer, &header) ||
-        !is_early(flow, peer, &header.call))
+        !check_is_early(flow, peer, &header.call))
         drop(flow, peer);
 }
 
@@ -168,9 +179,8 @@ static void suspect(struct flow *flow)
     flow->suspected = true;
 }
 
-/* A message that is of another call than the one that we wait for. */
-static void compare(struct flow *flow, uint32_t peer, const struct call *ours,
-                    const struct call *theirs)
+bool check_compare(struct flow *flow, uint32_t peer, const struct call *ours,
+                   const struct call *theirs)
 {
     struct call received = *ours;
     bool exchange = ours->op == CALL_SEND;
@@ -179,10 +189,11 @@ static void compare(struct flow *flow, uint32_t peer, const struct call *ours,
         received.op = CALL_RECV;
     if (exchange || theirs->op == CALL_SEND || theirs->round == ours->round)
         note_difference(flow, peer, &received, theirs);
-    else if (theirs->round > ours->round && is_early(flow, peer, theirs))
+    else if (theirs->round > ours->round && check_is_early(flow, peer, theirs))
         suspect(flow);
     else
-        drop(flow, peer);
+        return false;
+    return true;
 }
 
 bool check_message(struct flow *flow, uint32_t peer, const struct call *call,
@@ -197,7 +208,8 @@ bool check_message(struct flow *flow, uint32_t peer, const struct call *call,
         return false;
     }
     if (!call_equal(&header.call, call)) {
-        compare(flow, peer, call, &header.call);
+        if (!check_compare(flow, peer, call, &header.call))
+            drop(flow, peer);
         return false;
     }
     if (a->bytes != bytes) {

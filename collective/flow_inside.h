@@ -94,6 +94,21 @@ struct stream {
     struct holding holdings[STREAM_WINDOW]; /* from credited to sequence */
 };
 
+/* A call that goes by brief messages: a block to each of some ranks, and one
+ * from each. */
+struct brief {
+    bool possible; /* here */
+    bool active;
+    bool folds;
+    uint32_t bytes;            /* of a block */
+    uint32_t to_send, to_take; /* ranks, a bit each */
+    uint32_t early;            /* whose next message no call has taken yet */
+    uint32_t head[BRIEF_HEAD]; /* of every message of this call */
+    const uint8_t *from;
+    uint8_t *to;
+    uint64_t from_step, to_step; /* to the next rank's block; 0: all the same */
+};
+
 struct flow {
     struct flow_config config;
     uint32_t whole;   /* bytes that fit a slot, */
@@ -113,6 +128,7 @@ struct flow {
     uint32_t sources_count, sources_max;
     uint64_t *ready; /* [moves_max / 64]: moves that may have something to do */
     uint32_t cursor;
+    struct brief brief;
     struct stream *streams;   /* [ranks] */
     struct rank_mask owing;   /* ranks that must be told of credit */
     struct rank_mask coming;  /* ranks whose next message has arrived */
@@ -170,6 +186,25 @@ bool move_may_go(const struct flow *flow, const struct move *m, uint64_t end);
 /* The rank has taken a message of a move that holds it. */
 void move_release(struct flow *flow, const struct holding *holding);
 
+/* flow_carry.c: rows[] of the flow, of which row (turn + i) % rows is the i-th;
+ * elements of each `block` turn once more, where it is not 0. */
+struct folding {
+    uint8_t *to;
+    uint32_t rows, turn;
+    uint64_t block, first, count; /* `first` element's place in the vector */
+};
+void flow_fold(struct flow *flow, const struct folding *folding);
+
+/* ---- flow_brief.c ---- */
+
+bool brief_possible(const struct flow_config *config);
+/* Whether all ranks send that call so. */
+bool brief_takes(const struct flow *flow, const struct flow_call *call);
+void brief_begin(struct flow *flow);
+size_t brief_step(struct flow *flow);
+/* Looks at what has come early, after a call of ours. */
+void brief_check_early(struct flow *flow);
+
 /* ---- flow_stream.c ---- */
 
 /* Of a message with so many bytes behind its header line. */
@@ -197,5 +232,14 @@ bool check_message(struct flow *flow, uint32_t peer, const struct call *call,
                    uint32_t bytes);
 /* Looks at what has arrived and nobody expects. */
 void check_unexpected(struct flow *flow, uint32_t peer);
+/* The same of all ranks, after a call of ours. */
+void check_coming(struct flow *flow);
+/* Whether a rank that makes our calls could have sent this, but too early; a
+ * difference is noted. */
+bool check_is_early(struct flow *flow, uint32_t peer,
+                    const struct call *theirs);
+/* It is not of the call `ours` that we wait for. False: it is nobody's. */
+bool check_compare(struct flow *flow, uint32_t peer, const struct call *ours,
+                   const struct call *theirs);
 
 #endif

@@ -34,6 +34,13 @@ static inline uint32_t plan_span(uint32_t place, uint32_t ranks)
     return span;
 }
 
+/* Elements of every block but the last, where a vector is cut in one for each
+ * rank. */
+static inline uint64_t plan_share(uint64_t count, uint32_t ranks)
+{
+    return (count + ranks - 1) / ranks;
+}
+
 /* plan_gather.c */
 void plan_broadcast(struct flow *f, const struct flow_call *call,
                     enum flow_algorithm algorithm);

@@ -15,14 +15,9 @@ struct share {
     uint64_t first, count;
 };
 
-static uint64_t share_whole(uint64_t count, uint32_t ranks)
-{
-    return (count + ranks - 1) / ranks;
-}
-
 static struct share share_of(uint64_t count, uint32_t ranks, uint32_t rank)
 {
-    uint64_t whole = share_whole(count, ranks);
+    uint64_t whole = plan_share(count, ranks);
     uint64_t first = rank * whole;
 
     if (first >= count)
@@ -174,7 +169,7 @@ static void all_reduce_direct(struct flow *f, const struct flow_call *call)
             m->flags |= MOVE_COPIED;
     }
     m = fold_all(f, call->recv, call->send, bytes);
-    m->block = share_whole(call->count, f->config.ranks);
+    m->block = plan_share(call->count, f->config.ranks);
     if (in_place)
         m->flags |= MOVE_LAST;
 }
@@ -258,7 +253,7 @@ static void all_reduce_tree(struct flow *f, const struct flow_call *call)
 
     if (rank == 0) {
         m = fold_gathered(f, call, gathered, bytes);
-        m->block = share_whole(call->count, ranks);
+        m->block = plan_share(call->count, ranks);
     } else {
         m = receive(f, rank - span, call->recv, bytes);
         /* In place: our own values were copied. */

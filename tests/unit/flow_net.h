@@ -18,6 +18,7 @@ enum {
     WINDOW = 2,
     SLOT_BYTES = LINE_BYTES + 2 * 64, /* a fragment is 32 floats */
     QUEUE = 64,                       /* puts on the way between two ranks */
+    NOTES = 3,                        /* brief messages, at most */
     EPOCH = 77,
     SLOTS = 2 * WINDOW + 2 * STREAM_WINDOW + CONTROL_SLOTS,
 };
@@ -29,8 +30,17 @@ struct put {
     uint32_t memory_bytes;
 };
 
+/* A brief message, and as it was before somebody lied. */
+struct note {
+    uint32_t head[BRIEF_HEAD], bytes;
+    uint8_t body[BRIEF_BYTES];
+};
+
 /* From one rank to another. */
 struct wire {
+    struct note notes[NOTES];
+    uint32_t notes_given, notes_here, notes_taken; /* since the beginning */
+
     uint8_t staged[SLOTS][SLOT_BYTES], slots[SLOTS][SLOT_BYTES];
     bool leaving[SLOTS];
     struct put puts[QUEUE];
@@ -52,6 +62,8 @@ struct net {
     uint64_t apart, held; /* puts that landed elsewhere, that were not staged */
     struct node nodes[RANKS];
     uint64_t random;
+    bool brief; /* net_open() gives them brief messages */
+    uint64_t briefs;
     uint32_t liar; /* or RANKS */
     uint64_t lies;
 };

@@ -73,6 +73,44 @@ static void test_collectives(void **state)
     assert_true(net.apart > 1000 && net.held > 1000);
 }
 
+/* Small calls by brief messages, among larger ones that are not; their bits are
+ * those of all other algorithms. */
+static void test_brief(void **state)
+{
+    static const size_t counts[] = {0, 1, 31, 300, 512, 513};
+
+    (void)state;
+    net.brief = true;
+    net.briefs = 0;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        net_open(1 + (uint32_t)(seed % RANKS), seed + 77);
+        for (int i = 0; i < 12; i++) {
+            struct shape_of_call shape = {
+                .op = (uint8_t)(CALL_ALL_REDUCE +
+                                net_draw() %
+                                    (CALL_BARRIER - CALL_ALL_REDUCE + 1)),
+                .count = counts[net_draw() % (net.ranks > 6 ? 4 : 6)],
+                .root = (uint32_t)(net_draw() % net.ranks),
+                .in_place = net_draw() % 2,
+            };
+
+            if (shape.op != CALL_REDUCE && shape.op != CALL_BROADCAST &&
+                shape.op != CALL_GATHER && shape.op != CALL_SCATTER)
+                shape.root = 0;
+            try_call(&shape);
+        }
+        for (uint32_t r = 0; r < net.ranks; r++) {
+            struct flow_counts counted;
+
+            flow_count(net.nodes[r].flow, &counted);
+            assert_int_equal(counted.dropped, 0);
+        }
+        net_close();
+    }
+    net.brief = false;
+    assert_true(net.briefs > 10000);
+}
+
 /* ---- Ends before the end ---- */
 
 /* A flow that is abandoned reads and writes its buffers no more, though what it
@@ -218,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_collectives),
+        cmocka_unit_test(test_brief),
         cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_exchanges),
         cmocka_unit_test(test_early_for_exchange),

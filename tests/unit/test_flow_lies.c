@@ -24,7 +24,7 @@ static void try_lies(uint64_t seed)
         const struct shape_of_call shape = {
             .op = ops[net_draw() % 5],
             .count = net_draw() % 400,
-            .algorithm = FLOW_DIRECT,
+            .algorithm = net.brief ? FLOW_CHOOSE : FLOW_DIRECT,
         };
         bool from_root = shape.op == CALL_BROADCAST || shape.op == CALL_SCATTER;
         struct flow_call calls[RANKS];
@@ -58,6 +58,13 @@ static void test_lies(void **state)
     for (uint64_t seed = 0; seed < 2000; seed++)
         try_lies(seed);
     assert_true(net.lies > 1000);
+}
+
+static void test_brief_lies(void **state)
+{
+    net.brief = true;
+    test_lies(state);
+    net.brief = false;
 }
 
 /* ---- What ranks have called ---- */
@@ -136,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_brief_lies),
         cmocka_unit_test(test_differs),
         cmocka_unit_test(test_suspects),
     };
