@@ -388,7 +388,7 @@ static int shm_arm(struct endpoint *endpoint)
 {
     atomic_store(&endpoint->page->armed, 1);
     endpoint->armed = true;
-    shm_order();
+    shm_order(endpoint);
     for (uint32_t i = 0; i < endpoint->active_count; i++) {
         const struct shm_link *link = &endpoint->links[endpoint->active[i]];
         uint64_t notice =

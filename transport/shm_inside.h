@@ -37,7 +37,7 @@ static inline bool shm_linked(const struct shm_link *link)
 /* Whether this process can order what others do; from then on others can. */
 bool shm_can_order(void);
 /* After our page says that we sleep, before the last look at the rings. */
-void shm_order(void);
+void shm_order(const struct endpoint *endpoint);
 void shm_disarm(struct endpoint *endpoint);
 /* Wakes the peer if it sleeps, after something was stored for it. */
 void shm_announce(struct endpoint *endpoint, const struct shm_link *link);
