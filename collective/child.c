@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../transport/bootstrap.h"
+#include "../transport/variable.h"
 #include "membership.h"
 
 #define MS_NS UINT64_C(1000000)
@@ -21,7 +22,8 @@ _Static_assert(sizeof(struct sockaddr_in6) <= PLACE_ADDRESS_BYTES,
 static void inherit(struct ballot_config *config, uint8_t *weights,
                     const struct child *child)
 {
-    static const char *const transports[] = {NULL, "shm", "tcp", "verbs"};
+    static const char *const transports[] = {NULL,    "shm",  "tcp",
+                                             "verbs", "^shm", "^verbs"};
     const struct settings *s = &child->parent->settings;
 
     for (uint32_t r = 0; r < child->ranks; r++)
@@ -170,9 +172,10 @@ int child_listen(struct child *child, struct bootstrap_root **root)
     randombytes_buf(child->place.salt, SALT_BYTES);
     derive(&credentials, child);
     /* That of the route to where the parent's ranks have met. */
-    rc = bootstrap_local_address(
-        getenv("BALLOT_SOCKET_IFNAME"), (const struct sockaddr *)&parent->root,
-        parent->root_bytes, &address, &bytes, child->why);
+    rc = bootstrap_local_address(variable("BALLOT_SOCKET_IFNAME"),
+                                 (const struct sockaddr *)&parent->root,
+                                 parent->root_bytes, &address, &bytes,
+                                 child->why);
     if (rc == 0)
         rc = bootstrap_root_open(root, (const struct sockaddr *)&address, bytes,
                                  &credentials, 0, child->deadline_ns,

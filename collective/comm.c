@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../transport/variable.h"
 #include "comm.h"
 
 enum { FLUSH_MS = 1000 }; /* for what a failed communicator has to say */
@@ -34,7 +35,7 @@ void comm_destroy(struct ballot_comm *comm)
 
 static int pick_kernels(struct ballot_comm *comm, char *why)
 {
-    const char *name = getenv("BALLOT_KERNELS");
+    const char *name = variable("BALLOT_KERNELS");
 
     comm->kernels = kernels_pick(name);
     if (comm->kernels != NULL)

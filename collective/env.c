@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../transport/variable.h"
 #include "comm.h"
 
 enum {
@@ -28,7 +29,7 @@ enum {
 static int read_number(const char *name, uint64_t max, uint64_t *value,
                        char *why)
 {
-    const char *text = getenv(name);
+    const char *text = variable(name);
     char *end;
     unsigned long long number;
 
@@ -71,7 +72,7 @@ static int choose(uint32_t *value, uint32_t set, const char *name,
 static int choose_word(uint32_t *value, uint32_t set, const char *name,
                        const char *const *words, char *why)
 {
-    const char *text = getenv(name);
+    const char *text = variable(name);
 
     *value = set;
     if (set != 0 || text == NULL || *text == '\0')
@@ -97,8 +98,8 @@ static const char *const words_tie[] = {"plus", "minus", "zero", "random",
                                         NULL};
 static const char *const words_zero[] = {"plus", "abstain", NULL};
 static const char *const words_auth[] = {"default", "group", "none", NULL};
-static const char *const words_transport[] = {"auto", "shm", "tcp", "verbs",
-                                              NULL};
+static const char *const words_transport[] = {"auto", "shm",    "tcp", "verbs",
+                                              "^shm", "^verbs", NULL};
 static const char *const words_design[] = {
     "none", "subsets", "sts", "plane", "repetition", "mols", NULL};
 static const char *const words_rule[] = {"proof", "paper", "paper+", NULL};
@@ -118,14 +119,16 @@ static int choose_transport(struct settings *s, const char *name, char *why)
         if (strcmp(words_transport[s->transport], name) == 0)
             return 0;
     snprintf(why, ERROR_BYTES,
-             "transport \"%s\" does not exist; shm, tcp and verbs do", name);
+             "transport \"%s\" does not exist; shm, tcp and verbs do, and "
+             "^shm and ^verbs, which are all but one",
+             name);
     return -EINVAL;
 }
 
 static int choose_flips(struct settings *s, const struct ballot_config *c,
                         char *why)
 {
-    const char *text = getenv("BALLOT_FLIP_RATE");
+    const char *text = variable("BALLOT_FLIP_RATE");
     uint64_t count = 0;
     char *end;
     int rc = read_number("BALLOT_STEP_COUNT", UINT64_C(1) << 40, &count, why);
@@ -197,7 +200,7 @@ static int read_servers(struct settings *s, const char *list, char *why)
 static int choose_servers(struct settings *s, const struct ballot_config *c,
                           char *why)
 {
-    const char *text = getenv("BALLOT_SERVERS");
+    const char *text = variable("BALLOT_SERVERS");
     bool list = text != NULL && strchr(text, ':') != NULL;
 
     if (c->servers_at != NULL && *c->servers_at != '\0' &&

@@ -88,8 +88,14 @@ int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
     rc = roots_read_id(id, &place, why);
     if (rc == 0)
         rc = create(&made, ranks, rank, config, why);
-    if (rc == 0)
-        rc = init(comm, made, &place, why);
+    if (rc == 0) {
+        rc = roots_open_known(id, &place, made->settings.auth, rank,
+                              rank == 0 && made->settings.dedicated == 0, why);
+        if (rc == 0)
+            rc = init(comm, made, &place, why);
+        else
+            comm_destroy(made);
+    }
     strangers = roots_leave(id);
     if (rc < 0)
         return fail(rc, "init", why);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../transport/bootstrap.h"
+#include "../transport/variable.h"
 #include "comm.h"
 #include "invitation.h"
 #include "pmi.h"
@@ -143,7 +144,7 @@ static int leave_loopback(struct place *place, char *why)
     in_port_t port =
         place->address.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port;
     int rc =
-        bootstrap_local_address(getenv("BALLOT_SOCKET_IFNAME"), NULL, 0,
+        bootstrap_local_address(variable("BALLOT_SOCKET_IFNAME"), NULL, 0,
                                 &place->address, &place->address_bytes, why);
 
     if (rc == 0 && place->address.ss_family == AF_INET6)

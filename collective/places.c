@@ -13,6 +13,7 @@
 #include "../transport/bootstrap.h"
 #include "../transport/shm.h"
 #include "../transport/tcp.h"
+#include "../transport/variable.h"
 #include "../transport/verbs_transport.h"
 
 _Static_assert((int)ERROR_BYTES >= (int)WHY_BYTES,
@@ -61,7 +62,7 @@ static int open_verbs(struct ballot_comm *comm,
 static int listen_address(const struct sockaddr *root, uint32_t root_bytes,
                           char text[HOST_BYTES * 2], char *why)
 {
-    const char *name = getenv("BALLOT_SOCKET_IFNAME");
+    const char *name = variable("BALLOT_SOCKET_IFNAME");
     char complete[ADDRESS_TEXT_BYTES];
     struct sockaddr_storage address;
     socklen_t address_bytes;
@@ -119,9 +120,10 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
     list_cores(ours->cores);
     if (rc == 0)
         rc = open_endpoint(comm, PLACE_SHM, &transport_shm, &config, ours, why);
-    if (rc == 0 && (want == WANT_AUTO || want == WANT_VERBS))
+    if (rc == 0 &&
+        (want == WANT_AUTO || want == WANT_VERBS || want == WANT_NO_SHM))
         rc = open_verbs(comm, &config, ours, why);
-    if (rc == 0 && (want == WANT_AUTO || want == WANT_TCP))
+    if (rc == 0 && want != WANT_SHM && want != WANT_VERBS)
         rc = open_endpoint(comm, PLACE_TCP, &transport_tcp, &config, ours, why);
     return rc;
 }
@@ -133,15 +135,15 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
 static enum place choose_place(const struct ballot_comm *comm, uint32_t rank,
                                bool local, bool devices)
 {
-    switch (comm->settings.transport) {
-    case WANT_SHM: return PLACE_SHM;
-    case WANT_VERBS: return rank == comm->rank ? PLACE_SHM : PLACE_VERBS;
-    case WANT_TCP: return rank == comm->rank ? PLACE_SHM : PLACE_TCP;
-    default: break;
-    }
-    if (local)
+    const uint32_t want = comm->settings.transport;
+
+    if (rank == comm->rank || want == WANT_SHM ||
+        (local && (want == WANT_AUTO || want == WANT_NO_VERBS)))
         return PLACE_SHM;
-    return devices ? PLACE_VERBS : PLACE_TCP;
+    if (want == WANT_VERBS)
+        return PLACE_VERBS;
+    return devices && (want == WANT_AUTO || want == WANT_NO_SHM) ? PLACE_VERBS
+                                                                 : PLACE_TCP;
 }
 
 /*

@@ -10,7 +10,14 @@
 
 /* Endpoints while joining, best first, and what settings.transport asks for. */
 enum place { PLACE_SHM, PLACE_VERBS, PLACE_TCP };
-enum { WANT_AUTO, WANT_SHM, WANT_TCP, WANT_VERBS };
+enum {
+    WANT_AUTO,
+    WANT_SHM,
+    WANT_TCP,
+    WANT_VERBS,
+    WANT_NO_SHM, /* chosen among the others */
+    WANT_NO_VERBS,
+};
 
 enum { CORE_WORDS = 16 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../aspis/tolerance.h"
+#include "../transport/variable.h"
 #include "comm.h"
 
 enum {
@@ -245,7 +246,7 @@ static const struct kernels *kernels_for(const char *name, const void *from,
                                          const void *to, size_t count,
                                          enum ballot_type type)
 {
-    const char *wanted = getenv("BALLOT_KERNELS");
+    const char *wanted = variable("BALLOT_KERNELS");
     const struct kernels *kernels = kernels_pick(wanted);
 
     if ((unsigned)type >= BALLOT_VOTE_TYPES)

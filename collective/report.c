@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../transport/memory.h"
+#include "../transport/variable.h"
 #include "comm.h"
 
 static _Thread_local char thread_error[ERROR_BYTES];
@@ -98,8 +99,8 @@ static struct debug debug;
 
 static void open_debug(void)
 {
-    const char *level = getenv("BALLOT_DEBUG");
-    const char *pattern = getenv("BALLOT_DEBUG_FILE");
+    const char *level = variable("BALLOT_DEBUG");
+    const char *pattern = variable("BALLOT_DEBUG_FILE");
     char name[4096];
 
     debug = (struct debug){.level = -1, .file = stderr};

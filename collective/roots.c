@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../transport/bootstrap.h"
+#include "../transport/variable.h"
 #include "comm.h"
 
 enum {
@@ -23,8 +24,9 @@ struct identity {
     char magic[8];
     uint32_t address_bytes;
     uint8_t address[ID_ADDRESS_BYTES];
-    uint8_t key[KEY_BYTES];
-    uint8_t padding[20];
+    uint8_t key[KEY_BYTES]; /* of a known place zeros: it is not in the id */
+    uint8_t known;          /* the place is one that all ranks know */
+    uint8_t padding[19];
 };
 
 _Static_assert(sizeof(struct identity) == sizeof(struct ballot_unique_id),
@@ -48,17 +50,26 @@ static int local_root(struct sockaddr_storage *address,
     const char *root = getenv("BALLOT_ROOT");
     bool named = root != NULL && *root != '\0';
 
-    if (named || (one_host && getenv("BALLOT_SOCKET_IFNAME") == NULL))
+    if (named || (one_host && variable("BALLOT_SOCKET_IFNAME") == NULL))
         return bootstrap_parse(named ? root : "127.0.0.1:0", address,
                                address_bytes, why);
-    return bootstrap_local_address(getenv("BALLOT_SOCKET_IFNAME"), NULL, 0,
+    return bootstrap_local_address(variable("BALLOT_SOCKET_IFNAME"), NULL, 0,
                                    address, address_bytes, why);
+}
+
+/* The address in an id. */
+static void fill_address(struct identity *identity,
+                         const struct sockaddr_storage *address,
+                         socklen_t address_bytes)
+{
+    identity->address_bytes = address_bytes;
+    memcpy(identity->address, address, address_bytes);
 }
 
 /* A key of the job's own, or that of BALLOT_KEY_FILE. */
 static int make_key(struct credentials *credentials, char *why)
 {
-    const char *file = getenv("BALLOT_KEY_FILE");
+    const char *file = variable("BALLOT_KEY_FILE");
 
     *credentials = (struct credentials){0};
     if (file != NULL && *file != '\0')
@@ -115,8 +126,7 @@ int roots_listen(struct ballot_unique_id *id, bool one_host, char *why)
     if (rc < 0)
         return rc;
     bootstrap_root_address(listening->root, &address, &address_bytes);
-    identity.address_bytes = address_bytes;
-    memcpy(identity.address, &address, address_bytes);
+    fill_address(&identity, &address, address_bytes);
     memcpy(identity.key, credentials.key, sizeof(identity.key));
     memcpy(&listening->id, &identity, sizeof(identity));
     explicit_bzero(&identity, sizeof(identity));
@@ -153,6 +163,26 @@ int ballot_get_unique_id(struct ballot_unique_id *id)
     return rc;
 }
 
+int ballot_unique_id_at(struct ballot_unique_id *id, const char *place)
+{
+    struct identity identity = {.magic = "ballot1", .known = 1};
+    char why[ERROR_BYTES] = "";
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+    int rc;
+
+    if (id == NULL || place == NULL)
+        return -EINVAL;
+    rc = bootstrap_parse(place, &address, &address_bytes, why);
+    if (rc < 0) {
+        report_thread("unique id: %s", why[0] != '\0' ? why : strerror(-rc));
+        return rc;
+    }
+    fill_address(&identity, &address, address_bytes);
+    memcpy(id, &identity, sizeof(*id));
+    return 0;
+}
+
 int roots_read_id(const struct ballot_unique_id *id, struct place *place,
                   char *why)
 {
@@ -166,7 +196,10 @@ int roots_read_id(const struct ballot_unique_id *id, struct place *place,
                  "damaged on its way to this rank");
         return -EINVAL;
     }
-    *place = (struct place){.address_bytes = identity.address_bytes};
+    *place = (struct place){
+        .address_bytes = identity.address_bytes,
+        .known = identity.known != 0,
+    };
     memcpy(&place->address, identity.address, identity.address_bytes);
     memcpy(place->credentials.key, identity.key, KEY_BYTES);
     explicit_bzero(&identity, sizeof(identity));
@@ -200,7 +233,7 @@ uint64_t roots_leave(const struct ballot_unique_id *id)
 
 static int read_key(struct place *place, unsigned auth, int rank, char *why)
 {
-    const char *file = getenv("BALLOT_KEY_FILE");
+    const char *file = variable("BALLOT_KEY_FILE");
     bool have = file != NULL && *file != '\0';
 
     if (auth != BALLOT_AUTH_NONE && have)
@@ -232,4 +265,24 @@ int roots_read_place(struct place *place, const char *root, unsigned auth,
     }
     rc = bootstrap_parse(root, &place->address, &place->address_bytes, why);
     return rc < 0 ? rc : read_key(place, auth, rank, why);
+}
+
+int roots_open_known(const struct ballot_unique_id *id, struct place *place,
+                     unsigned auth, int rank, bool listens, char *why)
+{
+    struct listening *listening;
+    int rc;
+
+    if (!place->known)
+        return 0;
+    rc = read_key(place, auth, rank, why);
+    if (rc < 0 || !listens)
+        return rc;
+    rc = listen_at(&listening, &place->address, place->address_bytes,
+                   &place->credentials, why);
+    if (rc < 0)
+        return rc;
+    listening->id = *id;
+    remember(listening);
+    return 0;
 }

@@ -14,6 +14,7 @@ struct place {
     struct sockaddr_storage address;
     socklen_t address_bytes;
     struct credentials credentials;
+    bool known; /* to all ranks beforehand: see ballot_unique_id_at() */
 };
 
 /*
@@ -31,6 +32,11 @@ int roots_listen_again(const struct ballot_unique_id *id, char *why);
  * ballot_get_unique_id(). */
 int roots_read_id(const struct ballot_unique_id *id, struct place *place,
                   char *why);
+
+/* If it is a known place: reads the key, as roots_read_place() does, and
+ * listens there if this rank has to. */
+int roots_open_known(const struct ballot_unique_id *id, struct place *place,
+                     unsigned auth, int rank, bool listens, char *why);
 
 /* A communicator was made with the id, or could not be: if its root listens in
  * this process, it stops. Returns how many strangers it sent away. */

@@ -14,6 +14,7 @@
 
 #include "../include/ballot_server.h"
 #include "../transport/bootstrap.h"
+#include "../transport/variable.h"
 #include "comm.h"
 #include "roots.h"
 
@@ -114,7 +115,8 @@ static int read_settings(struct ballot_server *server,
 static int read_key(struct ballot_server *server, const char *key_file,
                     char *why)
 {
-    const char *file = key_file != NULL ? key_file : getenv("BALLOT_KEY_FILE");
+    const char *file =
+        key_file != NULL ? key_file : variable("BALLOT_KEY_FILE");
 
     if (server->settings.auth == BALLOT_AUTH_NONE) {
         server->place.credentials.none = true;

@@ -162,7 +162,7 @@ struct ballot_config {
                                     the same list on every rank; all meet at
                                     the first of them, not at BALLOT_ROOT
                                     [BALLOT_SERVERS=host:port,...] */
-    const char *transport;       /* "shm", "tcp", "verbs"
+    const char *transport;       /* "shm", "tcp", "verbs", "^shm", "^verbs"
                                     [BALLOT_TRANSPORT] */
     uint32_t chunk;              /* coordinates, multiple of 512
                                     [BALLOT_CHUNK] */

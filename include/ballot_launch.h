@@ -34,17 +34,28 @@ BALLOT_API int ballot_comm_init_env(struct ballot_comm **comm,
                                     const struct ballot_config *config);
 
 /*
- * The same for hosts that have a store or collectives of their own. The
- * callback gathers send[bytes] of all ranks into recv[ranks * bytes], in the
- * order of ranks, and returns 0 or a negative errno; it is called once, on
- * every rank that passes a valid rank and count, in the thread that calls this,
- * and gets `context`. Ranks that cannot go on take part all the same, so that
- * the others fail with their reason instead of waiting. What is gathered holds
- * the job's secret: whoever can read it may join. The context is not kept.
- *   -EINVAL  also without a callback
- *   -EPROTO  also where another rank could not go on; the error says which one
- *            and why
- *   what the callback returns, if that is no success
+ * The id of a place that all ranks know, "host:port": every rank can make it
+ * for itself, and none has to be carried. Rank 0 listens there when it calls
+ * ballot_comm_init_rank(), for that communicator alone: the next one that is to
+ * meet there begins when rank 0 has returned. Who may join is whoever has the
+ * key of BALLOT_KEY_FILE; without one everybody who reaches the port, with one
+ * warning (BALLOT_AUTH).
+ *   -EINVAL  an argument is NULL, or it is no place; ballot_last_error(NULL)
+ */
+BALLOT_API int ballot_unique_id_at(struct ballot_unique_id *id,
+                                   const char *place);
+
+/*
+ * As ballot_comm_init_env(), for hosts that have a store or collectives of
+ * their own. The callback gathers send[bytes] of all ranks into recv[ranks *
+ * bytes], in the order of ranks, and returns 0 or a negative errno; it is
+ * called once, on every rank that passes a valid rank and count, in the thread
+ * that calls this, and gets `context`. Ranks that cannot go on take part all
+ * the same, so that the others fail with their reason instead of waiting. What
+ * is gathered holds the job's secret: whoever can read it may join. The context
+ * is not kept. -EINVAL  also without a callback -EPROTO  also where another
+ * rank could not go on; the error says which one and why what the callback
+ * returns, if that is no success
  */
 BALLOT_API int ballot_comm_init_allgather(
     struct ballot_comm **comm, int ranks, int rank,

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "tcp.h"
+#include "variable.h"
 
 /* With so few ranks plain calls take less time than requests. */
 enum { EPOLL_RANKS = 16 };
 
 int tcp_engine_open(struct endpoint *endpoint)
 {
-    const char *forced = getenv("BALLOT_TCP_ENGINE");
+    const char *forced = variable("BALLOT_TCP_ENGINE");
     int rc;
 
     if (forced == NULL ? endpoint->config.ranks > EPOLL_RANKS

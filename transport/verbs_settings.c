@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "variable.h"
 #include "verbs_settings.h"
 
 /* An unset or empty variable leaves *value alone. */
 static int read_number(const char *name, long least, long most, long *value,
                        const char *hint, char why[WHY_BYTES])
 {
-    const char *text = getenv(name);
+    const char *text = variable(name);
     char *end;
     long number;
 
@@ -55,7 +56,7 @@ int verbs_settings_read(struct verbs_settings *settings, char why[WHY_BYTES])
             return rc;
     }
     *settings = (struct verbs_settings){
-        .devices = getenv("BALLOT_IB_HCA"),
+        .devices = variable("BALLOT_IB_HCA"),
         .gid_index = (int)gid_index,
         .traffic_class = (int)traffic_class,
         .service_level = (int)service_level,
