@@ -18,19 +18,30 @@ ncclResult_t ncclGetVersion(int *version)
 }
 NCCL_TWIN(ncclGetVersion);
 
-ncclResult_t ncclGetUniqueId(ncclUniqueId *uniqueId)
+ncclResult_t nccl_make_id(struct ncclComm *comm, const char *call,
+                          const char *place, ncclUniqueId *uniqueId)
 {
     struct ballot_unique_id id;
-    ncclResult_t result;
+    ncclResult_t result = nccl_environment_apply();
 
+    if (result != ncclSuccess)
+        return result;
     if (uniqueId == NULL)
-        return nccl_fail(NULL, ncclInvalidArgument,
-                         "ncclGetUniqueId: uniqueId is NULL");
-    result =
-        nccl_from(NULL, NULL, "ncclGetUniqueId", ballot_get_unique_id(&id));
+        return nccl_fail(comm, ncclInvalidArgument, "%s: uniqueId is NULL",
+                         call);
+    result = place == NULL
+                 ? nccl_from(comm, NULL, call, ballot_get_unique_id(&id))
+                 : nccl_from(comm, NULL, "NCCL_COMM_ID",
+                             ballot_unique_id_at(&id, place));
     if (result == ncclSuccess)
         memcpy(uniqueId, &id, sizeof(id));
     return result;
+}
+
+ncclResult_t ncclGetUniqueId(ncclUniqueId *uniqueId)
+{
+    return nccl_make_id(NULL, "ncclGetUniqueId", nccl_environment_place(),
+                        uniqueId);
 }
 NCCL_TWIN(ncclGetUniqueId);
 
@@ -41,10 +52,11 @@ ncclResult_t nccl_configure(struct ncclComm *comm, const char *call,
                             bool *blocking)
 {
     ncclConfig_t known = NCCL_CONFIG_INITIALIZER;
+    ncclResult_t result = nccl_environment_apply();
 
     *blocking = inherited;
-    if (config == NULL)
-        return ncclSuccess;
+    if (config == NULL || result != ncclSuccess)
+        return result;
     if (config->size < offsetof(ncclConfig_t, cgaClusterSize))
         return nccl_fail(comm, ncclInvalidArgument,
                          "%s: the configuration has %zu bytes; begin with "

@@ -6,8 +6,9 @@
  * nccl_life.c how they are called and end, nccl_members.c how others are made
  * of them, nccl_group.c calls that begin together, nccl_calls.c the
  * collectives, nccl_ops.c what is folded, nccl_memory.c buffers,
- * nccl_parameters.c the environment, nccl_report.c errors in words,
- * nccl_refuse.c what has no meaning on host memory.
+ * nccl_parameters.c the environment as NCCL shows it, nccl_environment.c and
+ * nccl_interface.c NCCL's variables in ballot's words, nccl_report.c errors in
+ * words, nccl_refuse.c what has no meaning on host memory.
  */
 #ifndef BALLOT_COLLECTIVE_NCCL_INSIDE_H
 #define BALLOT_COLLECTIVE_NCCL_INSIDE_H
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #include "../../include/ballot.h"
+#include "../../include/ballot_bindings.h"
 
 #pragma GCC visibility push(default)
 #include "../../include/nccl/nccl_ballot.h"
@@ -130,8 +132,11 @@ ncclResult_t nccl_comm_begin(struct ncclComm **newcomm, struct ncclComm *comm,
 
 /* ---- nccl_begin.c ---- */
 
+/* An id: of the place that all ranks know, or of a new one (NULL). */
+ncclResult_t nccl_make_id(struct ncclComm *comm, const char *call,
+                          const char *place, ncclUniqueId *uniqueId);
 /* `blocking` of a configuration (or NULL); `inherited` where it says nothing.
- * `comm` (or NULL) is told of an error. */
+ * `comm` (or NULL) is told of an error. Applies the environment, too. */
 ncclResult_t nccl_configure(struct ncclComm *comm, const char *call,
                             const ncclConfig_t *config, bool inherited,
                             bool *blocking);
@@ -197,7 +202,24 @@ bool nccl_memory_is_host(const void *memory, size_t bytes);
 bool nccl_blocking_default(void);
 /* BALLOT_NCCL_MAJORITY; SIZE_MAX where it is not set. */
 size_t nccl_majority_bytes(void);
-/* NCCL_DEBUG asks for warnings. */
-bool nccl_warns(void);
+
+/* ---- nccl_environment.c ---- */
+
+/* NCCL's variables stand in for ballot's: before a communicator is made. An
+ * error where an interface is meant that is not there. */
+ncclResult_t nccl_environment_apply(void);
+/* Those that say what is printed: before the first line; once. */
+void nccl_environment_debug(void);
+/* NCCL_COMM_ID, "host:port"; NULL: ids are carried from rank to rank. */
+const char *nccl_environment_place(void);
+
+/* ---- nccl_interface.c ---- */
+
+/*
+ * The interface, by name or address, that NCCL_SOCKET_IFNAME (`list`) and
+ * NCCL_SOCKET_FAMILY mean, either of which may be NULL. false, and `why`: none.
+ */
+bool nccl_interface(const char *list, const char *family, char *text,
+                    size_t text_bytes, char *why, size_t why_bytes);
 
 #endif

@@ -166,8 +166,7 @@ static ncclResult_t enter(struct ncclComm *comm, const char *call,
         return result;
     pthread_mutex_lock(&comm->lock);
     phase = comm->phase;
-    live =
-        phase == NCCL_LIVE || (entry != ENTRY_CALL && phase == NCCL_REVOKED);
+    live = phase == NCCL_LIVE || (entry != ENTRY_CALL && phase == NCCL_REVOKED);
     state = obstacle(comm, entry);
     if (comm->ballot == NULL) /* still to begin, or it could not */
         state = comm->state;

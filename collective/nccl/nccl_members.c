@@ -66,10 +66,12 @@ static ncclResult_t grow(struct ncclComm *comm, void *context)
 
 ncclResult_t ncclCommGetUniqueId(ncclComm_t comm, ncclUniqueId *uniqueId)
 {
-    ncclResult_t result = nccl_enter(comm, "ncclCommGetUniqueId");
+    static const char name[] = "ncclCommGetUniqueId";
+    ncclResult_t result = nccl_enter(comm, name);
 
-    return result != ncclSuccess ? result
-                                 : nccl_leave(comm, pncclGetUniqueId(uniqueId));
+    if (result != ncclSuccess)
+        return result;
+    return nccl_leave(comm, nccl_make_id(comm, name, NULL, uniqueId));
 }
 NCCL_TWIN(ncclCommGetUniqueId);
 

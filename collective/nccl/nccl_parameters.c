@@ -2,8 +2,9 @@
 /*
  * nccl_parameters.c - the environment variables that are read, by name.
  *
- * The facade's own are read once; those of ballot.h are listed as they stand in
- * the environment, for ballot reads them when a communicator is made.
+ * The facade's own are read once; those of ballot.h are listed as they would
+ * count for a communicator that is made now: what the environment says, or what
+ * one of NCCL's stands in for.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,9 +35,23 @@ static struct ncclParamHandle entries[] = {
     [BLOCKING] = {"NCCL_COMM_BLOCKING", KIND_I32, "1",
                   "whether communicators are blocking"},
     [DEBUG] = {"NCCL_DEBUG", KIND_STRING, "",
-               "WARN, INFO or TRACE: print errors of this library"},
+               "VERSION, WARN, INFO or TRACE: what is printed"},
     [MAJORITY] = {"BALLOT_NCCL_MAJORITY", KIND_U64, "18446744073709551615",
                   "float sums of so many bytes become votes"},
+    {"NCCL_DEBUG_FILE", KIND_STRING, "", "where it is printed"},
+    {"NCCL_COMM_ID", KIND_STRING, "", "host:port where all ranks meet"},
+    {"NCCL_SOCKET_IFNAME", KIND_STRING, "", "interfaces, by prefixes"},
+    {"NCCL_SOCKET_FAMILY", KIND_STRING, "", "AF_INET or AF_INET6"},
+    {"NCCL_SHM_DISABLE", KIND_STRING, "", "1: no shared memory"},
+    {"NCCL_IB_DISABLE", KIND_STRING, "", "1: no RDMA"},
+    {"NCCL_IB_HCA", KIND_STRING, "", "RDMA devices"},
+    {"NCCL_IB_GID_INDEX", KIND_STRING, "", "the GID"},
+    {"NCCL_IB_TC", KIND_STRING, "", "traffic class of RDMA"},
+    {"NCCL_IB_SL", KIND_STRING, "", "service level of RDMA"},
+    {"NCCL_IB_TIMEOUT", KIND_STRING, "", "of RDMA, 4.096 us x 2^timeout"},
+    {"NCCL_IB_RETRY_CNT", KIND_STRING, "", "retries of RDMA"},
+    {"NCCL_IB_QPS_PER_CONNECTION", KIND_STRING, "", "queue pairs a peer"},
+    {"NCCL_ALGO", KIND_STRING, "", "algorithms that may be used"},
     {"BALLOT_ROOT", KIND_STRING, "", "host:port where ranks meet"},
     {"BALLOT_SOCKET_IFNAME", KIND_STRING, "", "the interface for sockets"},
     {"BALLOT_TRANSPORT", KIND_STRING, "", "shm, tcp or verbs"},
@@ -52,13 +67,24 @@ static struct ncclParamHandle entries[] = {
     {"BALLOT_ALGO", KIND_STRING, "", "of the collectives"},
     {"BALLOT_AUTH", KIND_STRING, "", "group or none"},
     {"BALLOT_KEY_FILE", KIND_STRING, "", "the job's key"},
+    {"BALLOT_IB_HCA", KIND_STRING, "", "RDMA devices"},
+    {"BALLOT_IB_GID_INDEX", KIND_STRING, "", "the GID"},
+    {"BALLOT_IB_TC", KIND_STRING, "", "traffic class of RDMA"},
+    {"BALLOT_IB_SL", KIND_STRING, "", "service level of RDMA"},
+    {"BALLOT_IB_TIMEOUT", KIND_STRING, "", "of RDMA, 4.096 us x 2^timeout"},
+    {"BALLOT_IB_RETRY_CNT", KIND_STRING, "", "retries of RDMA"},
+    {"BALLOT_IB_QPS_PER_CONNECTION", KIND_STRING, "", "queue pairs a peer"},
+    {"BALLOT_DEBUG", KIND_STRING, "", "what is printed"},
+    {"BALLOT_DEBUG_FILE", KIND_STRING, "", "where it is printed"},
 };
 
 enum { ENTRIES = sizeof(entries) / sizeof(entries[0]) };
 
 static const char *text_of(const struct ncclParamHandle *entry)
 {
-    const char *value = getenv(entry->key);
+    const char *value = strncmp(entry->key, "BALLOT_", 7) == 0
+                            ? ballot_variable(entry->key)
+                            : getenv(entry->key);
 
     return value != NULL && value[0] != '\0' ? value : entry->missing;
 }
@@ -94,24 +120,13 @@ static uint64_t setting(int index)
 /* ---- What the facade itself asks ---- */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool blocking, warns;
+static bool blocking;
 static size_t majority_bytes;
 
 static void read_all(void)
 {
-    static const char *const levels[] = {"WARN", "INFO", "ABORT", "TRACE"};
-    const char *level = text_of(&entries[DEBUG]);
-
     blocking = setting(BLOCKING) != 0;
     majority_bytes = setting(MAJORITY);
-    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-        warns = warns || strcasecmp(level, levels[i]) == 0;
-    if (warns || strcasecmp(level, "VERSION") == 0)
-        fprintf(stderr,
-                "ballot: NCCL %d.%d.%d's names on host memory, ballot "
-                "%d.%d.%d\n",
-                NCCL_MAJOR, NCCL_MINOR, NCCL_PATCH, BALLOT_VERSION_MAJOR,
-                BALLOT_VERSION_MINOR, BALLOT_VERSION_PATCH);
 }
 
 bool nccl_blocking_default(void)
@@ -124,12 +139,6 @@ size_t nccl_majority_bytes(void)
 {
     pthread_once(&once, read_all);
     return majority_bytes;
-}
-
-bool nccl_warns(void)
-{
-    pthread_once(&once, read_all);
-    return warns;
 }
 
 /* ---- NCCL's interface ---- */

@@ -2,7 +2,8 @@
 /*
  * nccl_report.c - errors, as codes of NCCL and in words.
  *
- * NCCL_DEBUG=WARN (or more) prints them too, as programs expect.
+ * NCCL_DEBUG=WARN (or more) prints them too, as programs expect: ballot its
+ * own, when they happen, and this file those of the facade.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -21,8 +22,6 @@ static void note(struct ncclComm *comm, const char *text)
     if (comm != NULL)
         snprintf(comm->error, sizeof(comm->error), "%s", text);
     pthread_mutex_unlock(&last_lock);
-    if (nccl_warns())
-        fprintf(stderr, "ballot: NCCL WARN %s\n", text);
 }
 
 ncclResult_t nccl_fail(struct ncclComm *comm, ncclResult_t result,
@@ -35,6 +34,8 @@ ncclResult_t nccl_fail(struct ncclComm *comm, ncclResult_t result,
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     note(comm, text);
+    nccl_environment_debug();
+    ballot_note(BALLOT_NOTE_WARN, text);
     return result;
 }
 
@@ -61,6 +62,7 @@ static ncclResult_t code_of(int rc)
 ncclResult_t nccl_from(struct ncclComm *comm, struct ballot_comm *ballot,
                        const char *call, int rc)
 {
+    char text[NCCL_ERROR_BYTES];
     const char *words;
 
     if (rc == 0)
@@ -68,7 +70,9 @@ ncclResult_t nccl_from(struct ncclComm *comm, struct ballot_comm *ballot,
     words = ballot_last_error(ballot);
     if (words[0] == '\0')
         words = ballot_error_string(rc);
-    return nccl_fail(comm, code_of(rc), "%s: %s", call, words);
+    snprintf(text, sizeof(text), "%s: %s", call, words);
+    note(comm, text);
+    return code_of(rc);
 }
 
 const char *ncclGetErrorString(ncclResult_t result)

@@ -22,6 +22,8 @@
  *     least so many bytes of float16, bfloat16, float32 or float64 becomes the
  *     majority vote of ballot.h: +1 or -1 in each element. The same on all
  *     ranks. nccl_ballot.h has the vote as an op.
+ *   - NCCL_COMM_ID, NCCL_SOCKET_*, NCCL_DEBUG*, NCCL_SHM_DISABLE, NCCL_IB_* and
+ *     NCCL_ALGO stand in for ballot's own variables; the README has the list.
  *   - What has no meaning on host memory returns ncclInvalidUsage, and
  *     ncclGetLastError() says why.
  *

@@ -4,6 +4,8 @@
  *
  * Usage: nccl_program processes|threads RANKS [CASE...]
  *        nccl_program deaths RANKS [CASE...]
+ *        nccl_program own_ids RANKS
+ *        nccl_program show KEY...
  *        nccl_program alone|majority
  */
 #include "program.h"
@@ -150,7 +152,8 @@ static int run_threads(struct rank *ranks, int count)
     return 0;
 }
 
-static int run_processes(struct rank *ranks, int count)
+static int run_processes(struct rank *ranks, int count,
+                         void (*run)(struct rank *r))
 {
     bool failed = false;
     int status;
@@ -161,7 +164,7 @@ static int run_processes(struct rank *ranks, int count)
         CHECK(child >= 0);
         if (child == 0) {
             ranks[r].process = true;
-            run_rank(&ranks[r]);
+            run(&ranks[r]);
             exit(0);
         }
     }
@@ -252,12 +255,14 @@ int main(int argc, char **argv)
                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int count = argc >= 3 ? atoi(argv[2]) : 0;
 
+    if (argc >= 3 && strcmp(argv[1], "show") == 0)
+        return environment_show(argv + 2);
     if (argc == 2 && board != MAP_FAILED)
         return run_alone(argv[1]);
     if (argc < 3 || count < 2 || count > RANKS_MAX || board == MAP_FAILED) {
         fprintf(stderr,
                 "usage: nccl_program processes|threads|deaths 2..%d [CASE...]"
-                " | alone | majority\n",
+                " | own_ids RANKS | show KEY... | alone | majority\n",
                 RANKS_MAX);
         return 2;
     }
@@ -267,6 +272,8 @@ int main(int argc, char **argv)
     setpgid(0, 0);
     if (argv[1][0] == 'd')
         return run_deaths(ranks, count);
-    return argv[1][0] == 'p' ? run_processes(ranks, count)
+    if (argv[1][0] == 'o')
+        return run_processes(ranks, count, own_ids);
+    return argv[1][0] == 'p' ? run_processes(ranks, count, run_rank)
                              : run_threads(ranks, count);
 }

@@ -87,6 +87,12 @@ struct death {
 extern const struct death deaths[];
 extern const int deaths_count;
 
+/* Processes that carry no id: with NCCL_COMM_ID. */
+void own_ids(struct rank *r);
+/* Prints where ids of this process are listened for, and what these keys of
+ * ncclParam are. */
+int environment_show(char **keys);
+
 /* One thread alone. */
 void alone_init_all(void);
 void alone_parameters(void);
