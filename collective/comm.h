@@ -172,6 +172,7 @@ struct ballot_comm {
 
     uint32_t busy_steps;       /* in a row in which something moved */
     bool quiet;                /* nothing to do until something comes */
+    bool tells;                /* BALLOT_DEBUG asks how calls go */
     uint64_t asked_ns;         /* when all were asked who is there; 0: never */
     uint64_t asked_call;       /* and what they have called as this one */
     struct rank_mask answered; /* who has, since */
@@ -199,6 +200,8 @@ struct ballot_comm {
     uint64_t control_puts, control_bytes;
     uint64_t control_dropped;
     uint64_t strangers; /* of the bootstrap root, if it was here */
+
+    uint64_t told[CALL_OPS]; /* with `tells`: bit b: of b bits of bytes */
 
     pthread_mutex_t error_lock;
     char error[ERROR_BYTES];
@@ -239,9 +242,14 @@ void report_error(struct ballot_comm *comm, const char *format, ...)
 void report_thread(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 /* One line to BALLOT_DEBUG_FILE or stderr where BALLOT_DEBUG says so. */
-enum debug_level { DEBUG_WARN, DEBUG_INFO };
+enum debug_level { DEBUG_WARN, DEBUG_INFO, DEBUG_TRACE };
 void report_debug(enum debug_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Whether such a line would be written. */
+bool report_asks(enum debug_level level);
+/* By which algorithm the flow goes that has just begun: of the first one of
+ * its kind and size (a power of two) at INFO, of every other at TRACE. */
+void report_way(struct ballot_comm *comm, const struct ballot_request *request);
 /* "rank 3 (host)", "server 0 (host)" into text[MEMBER_BYTES], its result. */
 const char *report_member(const struct ballot_comm *comm, uint32_t member,
                           char *text);

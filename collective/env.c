@@ -105,10 +105,6 @@ static const char *const words_design[] = {
 static const char *const words_rule[] = {"proof", "paper", "paper+", NULL};
 static const char *const words_evidence[] = {"round", "keep", NULL};
 
-/* In the order of enum flow_algorithm. */
-static const char *const words_algorithm[] = {
-    "auto", "direct", "split", "ring", "tree", "doubling", NULL};
-
 static int choose_transport(struct settings *s, const char *name, char *why)
 {
     if (name == NULL)
@@ -242,7 +238,8 @@ static int choose_words(struct settings *s, const struct ballot_config *c,
     if (rc == 0)
         rc = choose_word(&s->auth, c->auth, "BALLOT_AUTH", words_auth, why);
     if (rc == 0)
-        rc = choose_word(&s->algorithm, 0, "BALLOT_ALGO", words_algorithm, why);
+        rc = choose_word(&s->algorithm, 0, "BALLOT_ALGO", flow_algorithm_words,
+                         why);
     return rc < 0 ? rc : choose_transport(s, c->transport, why);
 }
 

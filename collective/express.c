@@ -86,6 +86,8 @@ int express_run(struct ballot_request *request)
     comm->active[comm->active_count++] = request;
     advance_number(comm, request);
     request->flowing = flow_begin(comm->flow, 0, &request->flow) == 0;
+    if (comm->tells && request->flowing)
+        report_way(comm, request);
     /* Of brief messages only who waits needs to know for how long. */
     request->begun_ns = flow_is_brief(comm->flow) ? 0 : engine_now();
     /* What else comes meanwhile is for the next step. */

@@ -63,6 +63,9 @@ enum flow_algorithm {
     FLOW_ALGORITHMS,
 };
 
+/* In words, in this order, and NULL. */
+extern const char *const flow_algorithm_words[];
+
 struct flow_call {
     struct call call; /* what ranks must agree on; round: which call this is */
     const void *send;
@@ -116,6 +119,9 @@ void *flow_ended(struct flow *flow);
 
 /* Whether the one under way goes by brief messages (transport.h). */
 bool flow_is_brief(const struct flow *flow);
+
+/* How the one goes that was just begun: "ring", "brief messages", ... */
+const char *flow_way(const struct flow *flow);
 /* It was begun without a clock. */
 void flow_wait_from(struct flow *flow, uint64_t now_ns);
 

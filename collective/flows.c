@@ -37,6 +37,8 @@ bool flows_start(struct ballot_comm *comm, uint64_t now_ns)
     r->flowing = true;
     rc = comm->dead_count > 0 ? -ENOTCONN
                               : flow_begin(comm->flow, now_ns, &r->flow);
+    if (comm->tells && rc == 0)
+        report_way(comm, r);
     if (rc == -EINVAL || rc == -E2BIG)
         refuse_exchange(comm, r, rc);
     else if (rc < 0)

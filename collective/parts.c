@@ -154,6 +154,7 @@ int parts_open(struct ballot_comm *comm, char *why)
     };
     int rc = open_crew(comm);
 
+    comm->tells = report_asks(DEBUG_INFO);
     if (rc < 0) {
         snprintf(why, ERROR_BYTES,
                  "threads for the kernels: %s; set BALLOT_THREADS=1",

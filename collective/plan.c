@@ -75,6 +75,38 @@ static enum flow_algorithm allowed(const struct flow *f,
     return a;
 }
 
+/* ---- In words ---- */
+
+const char *const flow_algorithm_words[] = {"auto", "direct",   "split", "ring",
+                                            "tree", "doubling", NULL};
+
+/* What is not in here goes directly, whatever was asked for. */
+static const uint32_t ways[CALL_OPS] = {
+    [CALL_ALL_REDUCE] = 1u << FLOW_SPLIT | 1u << FLOW_RING | 1u << FLOW_TREE,
+    [CALL_REDUCE] = 1u << FLOW_RING | 1u << FLOW_TREE,
+    [CALL_REDUCE_SCATTER] = 1u << FLOW_RING,
+    [CALL_BROADCAST] = 1u << FLOW_RING | 1u << FLOW_TREE,
+    [CALL_ALL_GATHER] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
+    [CALL_SPLIT] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
+    [CALL_DUPLICATE] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
+    [CALL_BARRIER] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
+};
+
+const char *flow_way(const struct flow *flow)
+{
+    const struct flow_call *call = &flow->call;
+    enum flow_algorithm algorithm;
+
+    if (call->call.op == CALL_SEND)
+        return "messages";
+    if (flow->brief.active)
+        return "brief messages";
+    algorithm = allowed(flow, call);
+    if (flow->config.ranks < 2 || (ways[call->call.op] >> algorithm & 1u) == 0)
+        algorithm = FLOW_DIRECT;
+    return flow_algorithm_words[algorithm];
+}
+
 /* ---- Exchanges ---- */
 
 /* The number of the next message to, or from, that rank. */

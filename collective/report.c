@@ -106,7 +106,9 @@ static void open_debug(void)
     debug = (struct debug){.level = -1, .file = stderr};
     if (level == NULL || *level == '\0')
         return;
-    debug.level = strcasecmp(level, "INFO") == 0 ? DEBUG_INFO : DEBUG_WARN;
+    debug.level = strcasecmp(level, "TRACE") == 0  ? DEBUG_TRACE
+                  : strcasecmp(level, "INFO") == 0 ? DEBUG_INFO
+                                                   : DEBUG_WARN;
     if (pattern == NULL || *pattern == '\0')
         return;
     expand_name(pattern, name, sizeof(name));
@@ -118,20 +120,29 @@ static void open_debug(void)
     }
 }
 
-void report_debug(enum debug_level level, const char *format, ...)
+static const char *const level_words[] = {
+    [DEBUG_WARN] = "WARN", [DEBUG_INFO] = "INFO", [DEBUG_TRACE] = "TRACE"};
+
+bool report_asks(enum debug_level level)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, open_debug);
+    return (int)level <= debug.level;
+}
+
+void report_debug(enum debug_level level, const char *format, ...)
+{
     char line[2 * ERROR_BYTES];
     va_list arguments;
 
-    pthread_once(&once, open_debug);
-    if ((int)level > debug.level)
+    if (!report_asks(level))
         return;
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     fprintf(debug.file, "ballot[%ld] %s %s\n", (long)getpid(),
-            level == DEBUG_INFO ? "INFO" : "WARN", line);
+            level_words[level], line);
     fflush(debug.file);
 }
 
@@ -345,6 +356,65 @@ static void describe_call(char *text, size_t text_bytes, uint32_t ranks,
     if (known && words_of[kind].root != NULL && used < text_bytes)
         snprintf(text + used, text_bytes - used, "%s rank %u",
                  words_of[kind].root, root);
+}
+
+/* "shm and tcp": what leads to the other ranks. */
+static void name_transports(char *text, size_t text_bytes,
+                            const struct ballot_comm *comm)
+{
+    size_t used = 0;
+
+    snprintf(text, text_bytes, "memory");
+    for (int e = 0; e < comm->endpoints_count; e++) {
+        bool leads = false;
+
+        for (uint32_t r = 0; r < comm->ranks; r++)
+            leads |= r != comm->rank &&
+                     comm->links[r].endpoint == comm->endpoints[e];
+        if (leads && used < text_bytes)
+            used += (size_t)snprintf(text + used, text_bytes - used, "%s%s",
+                                     used > 0 ? " and " : "",
+                                     comm->transports[e]->name);
+    }
+}
+
+static uint64_t flow_bytes(const struct flow_call *call)
+{
+    uint64_t bytes = call->count * call->unit;
+
+    for (uint32_t i = 0; i < call->messages_count; i++)
+        bytes += call->messages[i].bytes;
+    return bytes;
+}
+
+void report_way(struct ballot_comm *comm, const struct ballot_request *request)
+{
+    const struct flow_call *call = &request->flow;
+    const char *forced = flow_algorithm_words[call->algorithm];
+    const char *way = flow_way(comm->flow);
+    uint64_t bytes = flow_bytes(call);
+    uint64_t size = UINT64_C(1)
+                    << (bytes == 0 ? 0 : 64 - __builtin_clzll(bytes)) % 64;
+    bool first = (comm->told[call->call.op] & size) == 0;
+    enum debug_level level = first ? DEBUG_INFO : DEBUG_TRACE;
+    char what[128], transports[64];
+
+    comm->told[call->call.op] |= size;
+    if (!report_asks(level))
+        return;
+    if (call->call.op == CALL_SEND)
+        snprintf(what, sizeof(what), "%u sends and receives",
+                 call->messages_count);
+    else
+        describe_call(what, sizeof(what), comm->ranks, &call->call);
+    name_transports(transports, sizeof(transports), comm);
+    report_debug(level, "rank %u: %s, %llu bytes: %s over %s%s%s%s", comm->rank,
+                 what, (unsigned long long)bytes, way, transports,
+                 call->algorithm == FLOW_CHOOSE ? "" : "; BALLOT_ALGO is ",
+                 call->algorithm == FLOW_CHOOSE ? "" : forced,
+                 call->algorithm == FLOW_CHOOSE || strcmp(forced, way) == 0
+                     ? ""
+                     : ", which this call cannot have");
 }
 
 int report_difference(struct ballot_comm *comm, const char *name,

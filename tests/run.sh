@@ -111,7 +111,7 @@ setarch -R true 2> /dev/null && plain=(setarch -R)
 # are only slow there. What tcp does otherwise than shm its own tests try.
 stage tsan "${plain[@]}" ctest --preset tsan -j "$jobs" \
     -L '^(unit|contract|whole)$' \
-    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|reduce|trial|verdict.*|verifier(_rules|_copies)?|vote|vote_sweep)$|^whole[.](.*_tcp$|aspis_(shm|tables)|disagree|doctor|examples|training|values|launchers|life|servers|ballot_run|bench_kernels|compare_peers|perf)'
+    -E '^unit[.](agreement|assignment.*|attack|cast|compare|dissent|feedback|field|floats|kernels|pack|read_once|reduce|trial|verdict.*|verifier(_rules|_copies)?|vote|vote_sweep)$|^whole[.](.*_tcp$|aspis_(shm|tables)|disagree|doctor|examples|training|values|launchers|life|servers|ballot_run|bench_kernels|choice|compare_peers|perf)'
 
 if "$full"; then
     build clang
