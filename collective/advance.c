@@ -237,7 +237,7 @@ static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
         rc = r->flow_result;
     }
     if (rc < 0 && r->flowing && !r->flowed)
-        flow_abandon(comm->flow);
+        flows_abandon(comm, rc);
     queue_finish(r, rc);
 }
 

@@ -188,7 +188,9 @@ struct ballot_comm {
     bool leaving;     /* in finalize: goodbye was said */
     atomic_bool left; /* and all others have said it, or are dead */
 
-    int failed; /* negative errno: no operation works any more */
+    int flows_ended; /* with a quorum: nothing flows since a call has failed so;
+                        0: they go on */
+    int failed;      /* negative errno: no operation works any more */
     /* What others are told of it, where it is not a death. */
     enum status farewell;         /* LOST, DIFFERS, GONE, else OK */
     uint32_t ended_by;            /* GONE: whose last error says why */
@@ -379,6 +381,10 @@ uint64_t advance_early(const struct ballot_comm *comm, uint64_t at_ns);
 bool flows_start(struct ballot_comm *comm, uint64_t now_ns);
 /* Whether ranks have called different things: ends what cannot go on. */
 void flows_check(struct ballot_comm *comm, uint64_t now_ns);
+/* Its flow has ended, with this result. */
+void flows_finish(struct ballot_request *request, int result);
+/* Nothing flows any more, because a call has failed so. */
+void flows_abandon(struct ballot_comm *comm, int result);
 void flows_tick(struct ballot_comm *comm, uint64_t now_ns);
 uint64_t flows_deadline(const struct ballot_comm *comm);
 

@@ -5,6 +5,14 @@
 
 #include "comm.h"
 
+void flows_finish(struct ballot_request *r, int result)
+{
+    r->flowed = true;
+    r->flow_result = result;
+    if (r->entered || !r->enters)
+        queue_finish(r, result);
+}
+
 /* Nothing of it was sent. */
 static void refuse_exchange(struct ballot_comm *comm, struct ballot_request *r,
                             int rc)
@@ -20,6 +28,24 @@ static void refuse_exchange(struct ballot_comm *comm, struct ballot_request *r,
                      "equal count and type in the same group",
                      r->name);
     queue_finish(r, rc);
+}
+
+void flows_abandon(struct ballot_comm *comm, int result)
+{
+    flow_abandon(comm->flow);
+    if (comm->flows_ended == 0)
+        comm->flows_ended = result;
+}
+
+/* What ranks have sent and not taken is in the way of every later one. */
+static void refuse_flow(struct ballot_comm *comm, struct ballot_request *r)
+{
+    report_error(comm,
+                 "%s: an earlier call that needs every rank has failed (%s), "
+                 "and only votes can go on; make another communicator "
+                 "(ballot_comm_shrink)",
+                 r->name, ballot_error_string(comm->flows_ended));
+    flows_finish(r, comm->flows_ended);
 }
 
 /* One flow at a time, in the order of the calls. */
@@ -41,6 +67,8 @@ bool flows_start(struct ballot_comm *comm, uint64_t now_ns)
         report_way(comm, r);
     if (rc == -EINVAL || rc == -E2BIG)
         refuse_exchange(comm, r, rc);
+    else if (rc == -EBUSY)
+        refuse_flow(comm, r);
     else if (rc < 0)
         loss_fails_flow(comm, r);
     return true;
@@ -60,13 +88,9 @@ static void flow_fails(struct ballot_comm *comm,
         advance_fail(comm, rc);
         return;
     }
-    flow_abandon(comm->flow);
-    if (r == NULL)
-        return;
-    r->flowed = true;
-    r->flow_result = rc;
-    if (r->entered || !r->enters)
-        queue_finish(r, rc);
+    flows_abandon(comm, rc);
+    if (r != NULL)
+        flows_finish(r, rc);
 }
 
 void flows_check(struct ballot_comm *comm, uint64_t now_ns)

@@ -11,11 +11,8 @@ void loss_fails_flow(struct ballot_comm *comm, struct ballot_request *r)
                  "%s: a rank has died (%u in all); all but votes need every "
                  "rank",
                  r->name, comm->dead_count);
-    flow_abandon(comm->flow);
-    r->flowed = true;
-    r->flow_result = -ENOTCONN;
-    if (r->entered || !r->enters)
-        queue_finish(r, r->flow_result);
+    flows_abandon(comm, -ENOTCONN);
+    flows_finish(r, -ENOTCONN);
 }
 
 /* The one that is under way, if any. */

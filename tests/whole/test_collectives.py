@@ -11,8 +11,8 @@ sample by a seed, or all of it, which takes minutes; with so many ranks.
 import os
 import sys
 
-from whole import (ETIMEDOUT, PATIENCE_S, SLOW, Job, check, done, sanitized,
-                   transport)
+from whole import (EPROTO, ETIMEDOUT, PATIENCE_S, SLOW, Job, check, done,
+                   sanitized, transport)
 
 EAGAIN = -11
 full = "full" in sys.argv[3:]
@@ -64,6 +64,24 @@ def crowded():
         job.finish("crowded")
 
 
+def stopped():
+    with Job(3, "stopped", SERVERS="root", QUORUM=2) as job:
+        exchanges = job.wait_all("exchange")
+        calls = job.wait_all("broadcast")
+        check("what is received as another type is an error",
+              exchanges[2] and exchanges[2].number("rc") == EPROTO,
+              exchanges[2] and exchanges[2].text)
+        check("afterwards nothing flows at that rank, which says why",
+              calls[2] and calls[2].number("rc") == EPROTO and
+              "an earlier call that needs every rank has failed" in
+              calls[2]["text"], calls[2] and calls[2].text)
+        for r, line in zip(job.ranks, job.wait_all("vote")):
+            check(f"rank {r.rank}: votes go on",
+                  line and line["rc"] == "0" and line["wrong"] == "0",
+                  line and line.text)
+        job.finish("stopped")
+
+
 def alike(ranks, *arguments, ways, scenario="collectives"):
     """The same bits, whichever way they take."""
     found = [run(ranks, *arguments, scenario=scenario, **settings)
@@ -96,4 +114,5 @@ else:
         run(4, "one_of=1000")
 unsent()
 crowded()
+stopped()
 done()

@@ -153,7 +153,7 @@ static const struct {
     {"part", part},         {"side", side},
     {"mistake", mistake},   {"remake", remake},
     {"cancel", cancel},     {"survive", survive},
-    {"inherit", inherit},
+    {"inherit", inherit},   {"stopped", stopped},
 };
 
 int main(int count, char **words)

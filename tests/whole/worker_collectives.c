@@ -165,6 +165,30 @@ int unsent(void)
     return 0;
 }
 
+/* Rank 2 receives another type than rank 1 sends. With a quorum only votes go
+ * on there. */
+int stopped(void)
+{
+    struct ballot_comm *comm = join(NULL);
+    int rank = ballot_comm_rank(comm);
+    float value = 1;
+    int rc = 0;
+
+    if (rank == 1)
+        rc = ballot_send(&value, 1, BALLOT_FLOAT32, 2, comm, NULL);
+    if (rank == 2)
+        rc = ballot_recv(&value, 1, BALLOT_INT32, 1, comm, NULL);
+    say("exchange rc=%d text=%s", rc, ballot_last_error(comm));
+    rc = ballot_broadcast(&value, &value, 1, BALLOT_FLOAT32, 0, comm, NULL);
+    say("broadcast rc=%d text=%s", rc, ballot_last_error(comm));
+    value = 5;
+    rc = ballot_all_reduce(&value, &value, 1, BALLOT_FLOAT32, BALLOT_MAJORITY,
+                           comm, NULL);
+    say("vote rc=%d wrong=%d", rc, value != 1);
+    ballot_comm_finalize(&comm);
+    return 0;
+}
+
 /* A rank sends to itself until no more requests can be had: the message whose
  * call has failed is not sent, and goes without a request. */
 int crowded(void)
