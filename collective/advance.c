@@ -285,7 +285,10 @@ static void vote_tick(struct ballot_comm *comm, uint64_t now_ns)
             control_ask(comm, now_ns, ask);
     }
     if (comm->holding && now_ns >= control_answers_ns(comm)) {
-        control_blame(comm, &comm->held.missing);
+        if (waits_cross(comm, &comm->held.difference))
+            comm->held.status = STATUS_DIFFERS;
+        else
+            control_blame(comm, &comm->held.missing);
         conclude(comm, &comm->held);
     }
 }

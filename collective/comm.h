@@ -117,6 +117,21 @@ struct ballot_request {
     atomic_bool done; /* read without the lock */
 };
 
+/* What a rank that was asked has said of its calls (waits.c). */
+struct told {
+    uint64_t noted;     /* how many it has made */
+    uint64_t at;        /* 1 + the number of the flow under way; 0: an exchange,
+                           UINT64_MAX: there is none */
+    struct call call;   /* that was asked about; */
+    struct call under;  /* what is under way; of an exchange a message, if it
+                           has stood still for long */
+    uint32_t waits_for; /* because of this rank; RANKS_MAX: no such */
+    uint32_t called;    /* whether it has made that call */
+    uint8_t padding[40];
+};
+_Static_assert(sizeof(struct told) == 2 * LINE_BYTES,
+               "it comes behind a header line");
+
 /* A sum of scaled values; see ballot_op_create_premul_sum(). */
 struct made_op {
     bool made;
@@ -177,6 +192,7 @@ struct ballot_comm {
     uint64_t asked_call;       /* and what they have called as this one */
     struct rank_mask answered; /* who has, since */
     struct rank_mask behind;   /* who has not called that yet */
+    struct told *said;         /* [ranks] by who was asked */
     bool holding;              /* a round has failed; answers are awaited */
     struct majority_end held;  /* its end */
     struct rank_mask departed; /* said goodbye */
@@ -414,6 +430,19 @@ uint64_t control_answers_ns(const struct ballot_comm *comm);
 /* Narrows `missing` to the silent, if some are, else to who has not called what
  * is under way, and then returns true; others are told of these. */
 bool control_blame(struct ballot_comm *comm, struct rank_mask *missing);
+
+/* ---- waits.c ---- */
+
+/* What we say of our own calls, of that number too. */
+void waits_describe(const struct ballot_comm *comm, uint64_t number,
+                    struct told *told);
+/* Another rank's. */
+void waits_heard(struct ballot_comm *comm, uint32_t peer,
+                 const struct told *told);
+/* Whether ranks wait for each other, by calls in another order: two of them. */
+bool waits_cross(struct ballot_comm *comm, struct difference *difference);
+/* Of those who are waited for, the ones who wait for nobody. */
+void waits_narrow(struct ballot_comm *comm, struct rank_mask *missing);
 
 /* ---- statements.c: of a call that makes a communicator of this one ---- */
 

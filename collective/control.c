@@ -15,10 +15,11 @@
 
 enum { ANSWER_NS = 200000000 }; /* after which who was asked is missing */
 
-/* What follows the header line of a goodbye after an error. */
+/* What follows the header line: of a goodbye, why there was an error. */
 union reason {
     struct rank_mask missing;     /* STATUS_LOST */
     struct difference difference; /* STATUS_DIFFERS */
+    struct told told;             /* no goodbye, but an answer */
 };
 _Static_assert(sizeof(union reason) == 2 * LINE_BYTES,
                "every slot has room for a difference");
@@ -82,9 +83,10 @@ static void put_control(struct ballot_comm *comm, uint32_t peer,
         return;
     if (control == CONTROL_PING)
         header.call.round = number;
-    if (control == CONTROL_PONG)
+    if (control == CONTROL_PONG) {
         describe_call(comm, number, &header);
-    else if (comm->failed != 0)
+        waits_describe(comm, number, &reason.told);
+    } else if (comm->failed != 0)
         describe_end(comm, &header, &reason);
     memcpy(place, &header, sizeof(header));
     memcpy(place + LINE_BYTES, &reason, sizeof(reason));
@@ -188,12 +190,17 @@ static void goodbye(struct ballot_comm *comm, const struct event *event,
     advance_fail(comm, rc);
 }
 
-static void hear_answer(struct ballot_comm *comm, uint32_t peer,
+static void hear_answer(struct ballot_comm *comm, const struct event *event,
                         const struct header *header)
 {
+    uint32_t peer = event->peer;
+    union reason body;
+
     mask_set(&comm->answered, peer);
     if (comm->flow == NULL || peer >= comm->ranks)
         return;
+    memcpy(&body, (const uint8_t *)event->memory + LINE_BYTES, sizeof(body));
+    waits_heard(comm, peer, &body.told);
     if (header->sequence <= comm->asked_call)
         mask_set(&comm->behind, peer);
     else
@@ -224,13 +231,27 @@ void control_arrived(struct ballot_comm *comm, const struct event *event,
     case CONTROL_PING:
         put_control(comm, event->peer, CONTROL_PONG, header.call.round);
         break;
-    case CONTROL_PONG: hear_answer(comm, event->peer, &header); break;
+    case CONTROL_PONG: hear_answer(comm, event, &header); break;
     case CONTROL_STATEMENT:
     case CONTROL_HEARD: break;
     }
 }
 
 /* ---- Who is there ---- */
+
+/* What ranks are asked about: the flow under way, or the oldest vote, if it has
+ * a number. */
+static uint64_t call_to_ask(const struct ballot_comm *comm)
+{
+    const struct ballot_request *r = queue_oldest(comm);
+
+    if (comm->flow == NULL)
+        return 0;
+    if (flow_progress(comm->flow) != UINT64_MAX || r == NULL ||
+        r->kind == REQUEST_FLOW || comm->settings.quorum != 0)
+        return flow_number(comm->flow);
+    return r->flow.call.round;
+}
 
 void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns)
 {
@@ -239,7 +260,7 @@ void control_ask(struct ballot_comm *comm, uint64_t now_ns, uint64_t since_ns)
     comm->asked_ns = now_ns;
     comm->answered = comm->behind = (struct rank_mask){0};
     mask_set(&comm->answered, comm->rank);
-    comm->asked_call = comm->flow == NULL ? 0 : flow_number(comm->flow);
+    comm->asked_call = call_to_ask(comm);
     control_tell_all(comm, CONTROL_PING);
 }
 
@@ -278,6 +299,8 @@ bool control_blame(struct ballot_comm *comm, struct rank_mask *missing)
         *missing = comm->behind;
         behind = true;
     }
+    if (mask_count(&silent) == 0)
+        waits_narrow(comm, missing);
     comm->farewell = STATUS_LOST;
     comm->missing = *missing;
     return behind;

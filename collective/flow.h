@@ -154,6 +154,11 @@ void flow_heard(struct flow *flow, uint32_t peer, const struct call *call);
 /* A rank is further than it can be if it made our calls: all should be asked
  * what they have called. Once each. */
 bool flow_suspects(struct flow *flow);
+/* 1 + the number of the call under way; 0: it is an exchange, UINT64_MAX: there
+ * is none. */
+uint64_t flow_at(const struct flow *flow);
+/* A rank that an exchange under way waits for, and the message. */
+bool flow_waits(const struct flow *flow, uint32_t *peer, struct call *call);
 /* The ranks that the flow under way waits for. */
 void flow_awaited(const struct flow *flow, struct rank_mask *awaited);
 

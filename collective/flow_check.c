@@ -102,20 +102,88 @@ static bool holds_something(const struct stream *s)
     return false;
 }
 
-void flow_awaited(const struct flow *flow, struct rank_mask *awaited)
+static bool awaits_message(const struct flow *flow, uint32_t peer)
+{
+    return flow->streams[peer].source_head != MOVE_NONE &&
+           !mask_has(&flow->coming, peer);
+}
+
+static bool awaits_credit(const struct flow *flow, uint32_t peer)
+{
+    const struct stream *s = &flow->streams[peer];
+
+    return (s->move_head != MOVE_NONE &&
+            s->sequence - s->credited >= STREAM_WINDOW) ||
+           holds_something(s);
+}
+
+static bool brief_awaits(const struct flow *flow, uint32_t peer)
 {
     const struct brief *b = &flow->brief;
 
-    for (uint32_t r = 0; flow->active && r < flow->config.ranks; r++) {
-        const struct stream *s = &flow->streams[r];
+    return b->active && ((b->to_send | b->to_take) >> peer & 1) != 0;
+}
 
-        if ((s->source_head != MOVE_NONE && !mask_has(&flow->coming, r)) ||
-            (s->move_head != MOVE_NONE &&
-             s->sequence - s->credited >= STREAM_WINDOW) ||
-            holds_something(s) ||
-            (b->active && ((b->to_send | b->to_take) >> r & 1) != 0))
+void flow_awaited(const struct flow *flow, struct rank_mask *awaited)
+{
+    for (uint32_t r = 0; flow->active && r < flow->config.ranks; r++)
+        if (awaits_message(flow, r) || awaits_credit(flow, r) ||
+            brief_awaits(flow, r))
             mask_set(awaited, r);
+}
+
+uint64_t flow_at(const struct flow *flow)
+{
+    if (!flow->active)
+        return UINT64_MAX;
+    return flow->exchanges ? 0 : flow->call.call.round + 1;
+}
+
+/* A message of an exchange, in words that say to or from whom. */
+static struct call in_words(struct call call, enum call_op op, uint32_t peer)
+{
+    call.op = (uint8_t)op;
+    call.detail = call_detail(peer, 0);
+    return call;
+}
+
+/* The last message to that rank: it has gone, but was not taken. */
+static const struct move *last_to(const struct flow *flow, uint32_t peer)
+{
+    const struct move *last = NULL;
+
+    for (uint32_t i = 0; i < flow->moves_count; i++)
+        if (flow->moves[i].peer == peer)
+            last = &flow->moves[i];
+    return last;
+}
+
+/* The message for which an exchange waits for that rank; NULL: it does not. */
+static const struct move *awaited_message(const struct flow *flow,
+                                          uint32_t peer)
+{
+    const struct stream *s = &flow->streams[peer];
+
+    if (awaits_message(flow, peer))
+        return &flow->moves[flow->sources[s->source_head].move];
+    if (!awaits_credit(flow, peer))
+        return NULL;
+    return s->move_head != MOVE_NONE ? &flow->moves[s->move_head]
+                                     : last_to(flow, peer);
+}
+
+bool flow_waits(const struct flow *flow, uint32_t *peer, struct call *call)
+{
+    for (uint32_t r = 0; flow_exchanges(flow) && r < flow->config.ranks; r++) {
+        const struct move *m = awaited_message(flow, r);
+
+        if (m == NULL)
+            continue;
+        *call = in_words(m->call, m->peer == r ? CALL_SEND : CALL_RECV, r);
+        *peer = r;
+        return true;
     }
+    return false;
 }
 
 /* ---- Messages ---- */
@@ -182,13 +250,15 @@ static void suspect(struct flow *flow)
 bool check_compare(struct flow *flow, uint32_t peer, const struct call *ours,
                    const struct call *theirs)
 {
-    struct call received = *ours;
+    struct call received = *ours, sent = *theirs;
     bool exchange = ours->op == CALL_SEND;
 
     if (exchange)
-        received.op = CALL_RECV;
+        received = in_words(*ours, CALL_RECV, peer);
+    if (theirs->op == CALL_SEND)
+        sent = in_words(*theirs, CALL_SEND, flow->config.rank);
     if (exchange || theirs->op == CALL_SEND || theirs->round == ours->round)
-        note_difference(flow, peer, &received, theirs);
+        note_difference(flow, peer, &received, &sent);
     else if (theirs->round > ours->round && check_is_early(flow, peer, theirs))
         suspect(flow);
     else

@@ -110,6 +110,7 @@ void flows_tick(struct ballot_comm *comm, uint64_t now_ns)
     const uint64_t timeout = (uint64_t)comm->settings.timeout_ms * 1000000;
     uint64_t at = flow_progress(comm->flow);
     struct rank_mask missing = {0};
+    struct difference difference;
     struct ballot_request *r;
     char names[256];
     bool behind;
@@ -124,6 +125,10 @@ void flows_tick(struct ballot_comm *comm, uint64_t now_ns)
     control_confirm(comm, now_ns, advance_early(comm, at), at);
     if (now_ns < control_answers_ns(comm))
         return;
+    if (waits_cross(comm, &difference)) {
+        flow_fails(comm, &difference);
+        return;
+    }
     r = queue_oldest_flow(comm);
     flow_awaited(comm->flow, &missing);
     behind = control_blame(comm, &missing);

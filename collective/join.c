@@ -305,7 +305,9 @@ int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
 
     comm->links = calloc(comm->members, sizeof(*comm->links));
     comm->hosts = calloc(comm->members, sizeof(*comm->hosts));
-    if (meeting.table != NULL && comm->links != NULL && comm->hosts != NULL) {
+    comm->said = calloc(comm->ranks, sizeof(*comm->said));
+    if (meeting.table != NULL && comm->links != NULL && comm->hosts != NULL &&
+        comm->said != NULL) {
         memcpy(record->settings, &comm->settings, COMPARED_BYTES);
         if (comm->rank < comm->ranks && comm->settings.weights_hash != 0)
             record->weight = comm->settings.weights[comm->rank];
@@ -323,6 +325,7 @@ void join_undo(struct ballot_comm *comm)
     for (int e = 0; e < ENDPOINTS_MAX; e++)
         if (comm->endpoints[e] != NULL)
             comm->transports[e]->close(comm->endpoints[e]);
+    free(comm->said);
     free(comm->hosts);
     free(comm->links);
 }

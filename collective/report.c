@@ -323,8 +323,8 @@ static const struct {
     [CALL_BARRIER] = {"barrier", NULL, false},
     [CALL_SPLIT] = {"split", NULL, false},
     [CALL_DUPLICATE] = {"duplicate", NULL, false},
-    [CALL_SEND] = {"send", NULL, false},
-    [CALL_RECV] = {"recv", NULL, false},
+    [CALL_SEND] = {"send", " to", false},
+    [CALL_RECV] = {"recv", " from", false},
 };
 
 /* "reduce (sum) of 5 float32 to rank 2" */
