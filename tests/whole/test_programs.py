@@ -4,6 +4,7 @@
 a mistake or a death, of which every rank hears, and whose it was.
 
 test_programs.py BUILD-FOLDER [shm|tcp|verbs] [programs=N] [ranks=N] [seed=N]
+[mistakes=PERCENT] [timeout=MS]
 """
 
 import collections
@@ -19,7 +20,9 @@ TIMEOUT_MS = int(options.get("timeout", 2000 if sanitized else 500)) * SLOW
 # Who was asked has 200 ms to answer, and a deadline may begin anew when
 # something has moved.
 LIMIT_MS = 2.5 * TIMEOUT_MS + 400 + 1000 * SLACK_S
-DEATHS = ("killed", "exits")
+DEATHS = ("killed", "shot", "exits")
+# What is another call: everybody learns which two.
+CALLS = ("count", "type", "op", "root", "kind", "order")
 seen = collections.Counter()
 wrong = []
 
@@ -51,6 +54,8 @@ def judge(line, rank):
         return "it is not named"
     if fate in DEATHS:
         return None if rc in (ENOTCONN, ETIMEDOUT) else "not a death's error"
+    if fate in CALLS and how != "both calls":
+        return "not both calls"
     if rc == EPROTO or fate == "missing" and rc in (ENOTCONN, ETIMEDOUT):
         return None
     return "not the error of a mistake"
@@ -65,7 +70,8 @@ def note(line, rank, ranks):
 def play(ranks, first, count, seed):
     """Programs until one has a death; the number of the next one."""
     with Job(ranks, "programs", f"first={first}", f"programs={count}",
-             f"seed={seed}", TIMEOUT_MS=TIMEOUT_MS) as job:
+             f"seed={seed}", f"mistakes={options.get('mistakes', 10)}",
+             TIMEOUT_MS=TIMEOUT_MS) as job:
         following, dead = None, None
         for r in job.ranks:
             last = r.all_lines("programs")

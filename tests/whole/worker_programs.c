@@ -8,8 +8,10 @@
  * rank and that no step is equal to, so whatever was called wrong shows there
  * at the latest.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "worker_calls.h"
@@ -27,13 +29,14 @@ enum fate {
     FATE_MISSING,
     FATE_EXTRA,
     FATE_KILLED,
+    FATE_SHOT, /* by somebody else, in the midst of a call */
     FATE_EXITS,
     FATES,
 };
 
 static const char *const fates[FATES] = {
-    "good",  "count",   "type",  "op",     "root",  "kind",
-    "order", "missing", "extra", "killed", "exits",
+    "good",  "count",   "type",  "op",     "root", "kind",
+    "order", "missing", "extra", "killed", "shot", "exits",
 };
 
 enum manner { MANNER_BLOCKS, MANNER_REQUEST, MANNER_GROUP };
@@ -111,15 +114,35 @@ static bool is_exchange(const struct call_plan *plan)
     return plan->kind == CALLS_SHIFT || plan->kind == CALLS_SENT_ALL;
 }
 
-/* Exchanges of a group come last in whatever order they are called, and one
- * that is out of order is no other call: ranks wait for each other. */
+/* Nobody ends it before every rank has called it, and no vote goes on beside
+ * what was called before it. */
+static bool needs_all(const struct call_plan *plan)
+{
+    return (plan->kind == CALLS_ALL_REDUCE ||
+            plan->kind == CALLS_REDUCE_SCATTER ||
+            plan->kind == CALLS_ALL_GATHER || plan->kind == CALLS_ALL_TO_ALL ||
+            plan->kind == CALLS_BARRIER) &&
+           (!call_reduces(plan->kind) || plan->op != BALLOT_MAJORITY);
+}
+
+/* Exchanges of a group come last in whatever order they are called. Out of
+ * order with what needs all, ranks wait for each other. */
 static bool has_order(const struct program *p)
 {
     const struct step *step = &p->steps[p->at];
 
-    return p->at + 1 < p->count && !is_exchange(&step[0].plan) &&
-           !is_exchange(&step[1].plan) &&
-           !same_call(&step[0].plan, &step[1].plan);
+    if (p->at + 1 >= p->count)
+        return false;
+    if (!is_exchange(&step[0].plan) && !is_exchange(&step[1].plan))
+        return !same_call(&step[0].plan, &step[1].plan);
+    return step[0].manner == MANNER_BLOCKS &&
+           (needs_all(&step[0].plan) || needs_all(&step[1].plan));
+}
+
+/* What a rank sends to itself concerns nobody. */
+static bool is_own(const struct call_plan *plan)
+{
+    return plan->kind == CALLS_SHIFT && plan->root == 0;
 }
 
 static struct program write_program(uint64_t number, int ranks)
@@ -141,10 +164,12 @@ static struct program write_program(uint64_t number, int ranks)
         p.fate = fate_of(&p.steps[p.at], mix(random + 4));
     if (p.fate == FATE_ORDER && !has_order(&p))
         p.fate = FATE_MISSING;
-    /* What a rank sends to itself concerns nobody. */
     if ((p.fate == FATE_MISSING || p.fate == FATE_COUNT ||
          p.fate == FATE_TYPE) &&
-        p.steps[p.at].plan.kind == CALLS_SHIFT && p.steps[p.at].plan.root == 0)
+        is_own(&p.steps[p.at].plan))
+        p.fate = FATE_KIND;
+    if (p.fate == FATE_ORDER &&
+        (is_own(&p.steps[p.at].plan) || is_own(&p.steps[p.at + 1].plan)))
         p.fate = FATE_KIND;
     p.steps[p.count++].plan = (struct call_plan){
         .kind = CALLS_ALL_GATHER, .type = BALLOT_FLOAT64, .count = LAST_COUNT};
@@ -211,11 +236,29 @@ static void deviate(struct program *p, int ranks)
     }
 }
 
-static void die(enum fate fate)
+/* So many nanoseconds from now. */
+static void die_later(uint64_t ns)
 {
-    if (fate == FATE_EXITS)
+    struct sigevent event = {
+        .sigev_notify = SIGEV_SIGNAL,
+        .sigev_signo = SIGKILL,
+    };
+    struct itimerspec at = {.it_value = {.tv_nsec = (long)ns}};
+    timer_t timer;
+
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0 ||
+        timer_settime(timer, 0, &at, NULL) < 0)
+        need(-errno, NULL, "timer");
+}
+
+/* Who is shot makes its call first, or begins to. */
+static void die(const struct program *p)
+{
+    if (p->fate == FATE_EXITS)
         _exit(0);
-    raise(SIGKILL);
+    if (p->fate == FATE_KILLED)
+        raise(SIGKILL);
+    die_later(1 + mix(p->number) % 400000);
 }
 
 /* ---- Running one ---- */
@@ -238,11 +281,15 @@ static int begin_steps(struct run *run, const struct program *p, int first,
         bool waits = p->steps[i].manner != MANNER_REQUEST;
 
         if (run->rank == p->who && i == p->at && p->fate >= FATE_KILLED)
-            die(p->fate);
+            die(p);
         rc = call_begin(made, &p->steps[i].plan, run->comm, waits);
     }
     if (last > first)
         rc_end = ballot_group_end();
+    /* What was called goes on meanwhile, if it has not ended. */
+    while (run->rank == p->who && p->fate == FATE_SHOT && first <= p->at &&
+           p->at <= last)
+        pause();
     return rc < 0 ? rc : rc_end;
 }
 
