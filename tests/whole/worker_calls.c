@@ -166,6 +166,16 @@ static void fill(const struct call_made *m)
     }
 }
 
+void call_prepare(struct call_made *made, const struct call_plan *plan,
+                  int rank, int ranks)
+{
+    *made = (struct call_made){.plan = *plan, .rank = rank, .ranks = ranks};
+    if (plan->kind == CALLS_SHIFT || plan->kind == CALLS_SENT_ALL)
+        made->plan.in_place = false;
+    place(made);
+    fill(made);
+}
+
 /* ---- Calls ---- */
 
 static int exchange(struct call_made *m, struct ballot_comm *comm, int to,
@@ -263,15 +273,7 @@ int call_begin(struct call_made *made, const struct call_plan *plan,
 {
     int rc;
 
-    *made = (struct call_made){
-        .plan = *plan,
-        .rank = ballot_comm_rank(comm),
-        .ranks = ballot_comm_size(comm),
-    };
-    if (plan->kind == CALLS_SHIFT || plan->kind == CALLS_SENT_ALL)
-        made->plan.in_place = false;
-    place(made);
-    fill(made);
+    call_prepare(made, plan, ballot_comm_rank(comm), ballot_comm_size(comm));
     rc = make_op(made, comm);
     if (rc < 0)
         return rc;

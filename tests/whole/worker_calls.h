@@ -57,7 +57,23 @@ bool call_folds(enum ballot_type type, enum ballot_op op);
 /* A call, a vote too, of fewer than count_end elements. */
 struct call_plan call_any(uint64_t random, int ranks, size_t count_end);
 
-/* Allocates, fills in and calls; the first error of the calls. `waits`: blocks,
+/* worker_matrix.c: all calls but votes, which have their own test; of each kind
+ * every type, op and root, in place and not, counts 0, 1, odd and large. */
+struct calls_matrix {
+    int ranks;
+    size_t count_max;
+    uint64_t one_of;   /* of so many, drawn by the seed; 1: all */
+    size_t rare_above; /* of larger counts 8 times fewer, in a sample */
+    uint64_t seed;
+};
+void calls_every(const struct calls_matrix *matrix,
+                 void (*with)(void *context, const struct call_plan *plan),
+                 void *context);
+
+/* Allocates and fills in what a rank needs for a call, and does not call. */
+void call_prepare(struct call_made *made, const struct call_plan *plan,
+                  int rank, int ranks);
+/* The same, and calls; the first error of the calls. `waits`: blocks,
  * else call_end() waits. In a group of the caller's nothing waits. */
 int call_begin(struct call_made *made, const struct call_plan *plan,
                struct ballot_comm *comm, bool waits);

@@ -14,11 +14,7 @@ struct trial {
     struct ballot_comm *comm;
     int ranks;
     uint64_t calls, wrong, digest;
-    uint64_t at; /* of all calls of the matrix, made or not */
 };
-
-static const size_t counts[] = {0, 1, 17, 63, 1000, 30011, 400009};
-enum { COUNTS = sizeof(counts) / sizeof(counts[0]) };
 
 static void finish(struct trial *t, struct call_made *made)
 {
@@ -34,8 +30,9 @@ static void finish(struct trial *t, struct call_made *made)
     call_free(made);
 }
 
-static void call_once(struct trial *t, const struct call_plan *plan)
+static void call_once(void *trial, const struct call_plan *plan)
 {
+    struct trial *t = trial;
     struct call_made made;
     char text[96];
 
@@ -43,64 +40,6 @@ static void call_once(struct trial *t, const struct call_plan *plan)
          call_text(plan, text));
     need(call_end(&made, t->comm), t->comm, call_text(plan, text));
     finish(t, &made);
-}
-
-/* Whether this one of the matrix is of the sample. Large ones are rare. */
-static bool sampled(struct trial *t, size_t count)
-{
-    uint64_t one_of = option("one_of", 1);
-
-    if (one_of > 1 && count > 100000)
-        one_of *= 8;
-    return mix(option("seed", 1) + t->at++) % one_of == 0;
-}
-
-static void every_root(struct trial *t, struct call_plan *plan)
-{
-    int roots =
-        call_has_root(plan->kind) || plan->kind == CALLS_SHIFT ? t->ranks : 1;
-
-    for (plan->root = 0; plan->root < roots; plan->root++)
-        for (int in_place = 0; in_place < 2; in_place++) {
-            plan->in_place = in_place != 0;
-            plan->seed = mix(t->at);
-            if (sampled(t, plan->count))
-                call_once(t, plan);
-        }
-}
-
-static void every_op(struct trial *t, struct call_plan *plan)
-{
-    plan->op = BALLOT_SUM;
-    if (!call_reduces(plan->kind)) {
-        every_root(t, plan);
-        return;
-    }
-    for (int op = 0; op <= BALLOT_OPS; op++) {
-        plan->op = (enum ballot_op)op;
-        if (call_folds(plan->type, plan->op))
-            every_root(t, plan);
-    }
-}
-
-/* The matrix: votes have their own test. */
-static void every_call(struct trial *t)
-{
-    for (int kind = 0; kind < CALLS_KINDS; kind++) {
-        if (kind == CALLS_VOTE)
-            continue;
-        for (int type = 0; type < BALLOT_TYPES; type++)
-            for (int c = 0; c < COUNTS; c++) {
-                struct call_plan plan = {
-                    .kind = (enum call_kind)kind,
-                    .type = (enum ballot_type)type,
-                    .count = counts[c],
-                };
-
-                if (counts[c] <= option("count_max", SIZE_MAX))
-                    every_op(t, &plan);
-            }
-    }
 }
 
 /* Several calls at once: as requests, or in a group, which may be within
@@ -138,7 +77,15 @@ int collectives(void)
     uint64_t seed = option("seed", 1);
 
     t.ranks = ballot_comm_size(t.comm);
-    every_call(&t);
+    calls_every(
+        &(struct calls_matrix){
+            .ranks = t.ranks,
+            .count_max = option("count_max", SIZE_MAX),
+            .one_of = option("one_of", 1),
+            .rare_above = 100000,
+            .seed = seed,
+        },
+        call_once, &t);
     for (uint64_t i = 0; i < option("together", 20); i++)
         together(&t, mix(seed * 1000003 + i));
     say("collectives calls=%llu wrong=%llu digest=%llx",
