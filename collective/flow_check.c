@@ -259,7 +259,7 @@ bool check_compare(struct flow *flow, uint32_t peer, const struct call *ours,
         sent = in_words(*theirs, CALL_SEND, flow->config.rank);
     if (exchange || theirs->op == CALL_SEND || theirs->round == ours->round)
         note_difference(flow, peer, &received, &sent);
-    else if (theirs->round > ours->round && check_is_early(flow, peer, theirs))
+    else if (check_is_early(flow, peer, theirs))
         suspect(flow);
     else
         return false;

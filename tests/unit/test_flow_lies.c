@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "flow_net.h"
 
 /* ---- Lies ---- */
@@ -139,13 +141,55 @@ static void test_suspects(void **state)
     net_close();
 }
 
+/* Two ranks gather to each other, so both are done when they have sent. What
+ * came is of an earlier call than the one that takes it. */
+static void test_differs_late(void **state)
+{
+    struct flow_call calls[2];
+    struct data data[2][2];
+
+    (void)state;
+    net.brief = true;
+    net_open(2, 1);
+    for (uint32_t call = 0; call < 2; call++)
+        for (uint32_t r = 0; r < 2; r++) {
+            struct shape_of_call shape = {.op = CALL_GATHER, .count = 3};
+            struct flow *flow = net.nodes[r].flow;
+
+            shape.root = 1 - r;
+            if (call == 1)
+                shape = (struct shape_of_call){.op = CALL_BARRIER};
+            data[call][r] = data_new(&shape, r);
+            calls[r] = data_call(&shape, &data[call][r]);
+            calls[r].call.round = call;
+            calls[r].context = &net.nodes[r];
+            flow_note(flow, &calls[r].call);
+            assert_int_equal(flow_begin(flow, 1, &calls[r]), 0);
+            flow_step(flow, 1);
+            assert_int_equal(flow_ended(flow) != NULL, call == 0);
+        }
+    net_run();
+    for (uint32_t r = 0; r < 2; r++) {
+        const struct node *n = &net.nodes[r];
+
+        assert_true(n->differs && !n->ended);
+        assert_int_equal(n->difference.call[0].op, CALL_GATHER);
+        assert_int_equal(n->difference.call[1].op, CALL_GATHER);
+        for (uint32_t call = 0; call < 2; call++) {
+            free(data[call][r].send);
+            free(data[call][r].recv);
+        }
+    }
+    net_close();
+    net.brief = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_brief_lies),
-        cmocka_unit_test(test_differs),
-        cmocka_unit_test(test_suspects),
+        cmocka_unit_test(test_lies),         cmocka_unit_test(test_brief_lies),
+        cmocka_unit_test(test_differs),      cmocka_unit_test(test_suspects),
+        cmocka_unit_test(test_differs_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
