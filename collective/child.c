@@ -108,6 +108,7 @@ static int create(struct ballot_comm **made, const struct child *child)
 
     if (rc < 0)
         return rc;
+    comm->child = true;
     rc = resolve(&comm->settings, child);
     if (rc == 0)
         rc = comm_settle(comm, child->why);

@@ -173,6 +173,7 @@ struct ballot_comm {
     struct membership *membership; /* NULL: this is a dedicated server */
     struct sockaddr_storage root;  /* where its ranks have met */
     uint32_t root_bytes;
+    bool child;                  /* ranks of another have made it */
     struct ballot_shrunk shrunk; /* ranks_before 0: no shrink has made it */
 
     struct ballot_request express; /* express.c's */

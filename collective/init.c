@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../include/ballot_bindings.h"
 #include "../transport/bootstrap.h"
 #include "comm.h"
 #include "invitation.h"
@@ -36,7 +37,7 @@ static int create(struct ballot_comm **out, int ranks, int rank,
 
 /* Where ranks meet: at the first dedicated server, if there is one. */
 static int init(struct ballot_comm **out, struct ballot_comm *comm,
-                struct place *place, char *why)
+                struct place *place, int bell, char *why)
 {
     int rc = 0;
 
@@ -46,7 +47,7 @@ static int init(struct ballot_comm **out, struct ballot_comm *comm,
                              &place->address_bytes, why);
     if (rc == 0)
         rc = comm_begin(comm, (const struct sockaddr *)&place->address,
-                        place->address_bytes, -1, why);
+                        place->address_bytes, bell, why);
     if (rc < 0) {
         comm_destroy(comm);
         return rc;
@@ -70,9 +71,9 @@ static int fail(int rc, const char *what, const char *why)
     return rc;
 }
 
-int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
-                          const struct ballot_unique_id *id, int rank,
-                          const struct ballot_config *config)
+int ballot_comm_init_rank_until(struct ballot_comm **comm, int ranks,
+                                const struct ballot_unique_id *id, int rank,
+                                const struct ballot_config *config, int bell)
 {
     char why[ERROR_BYTES] = "";
     struct ballot_comm *made;
@@ -92,7 +93,7 @@ int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
         rc = roots_open_known(id, &place, made->settings.auth, rank,
                               rank == 0 && made->settings.dedicated == 0, why);
         if (rc == 0)
-            rc = init(comm, made, &place, why);
+            rc = init(comm, made, &place, bell, why);
         else
             comm_destroy(made);
     }
@@ -101,6 +102,13 @@ int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
         return fail(rc, "init", why);
     (*comm)->strangers = strangers;
     return 0;
+}
+
+int ballot_comm_init_rank(struct ballot_comm **comm, int ranks,
+                          const struct ballot_unique_id *id, int rank,
+                          const struct ballot_config *config)
+{
+    return ballot_comm_init_rank_until(comm, ranks, id, rank, config, -1);
 }
 
 /* A rank of a process that a launcher has started. */
@@ -122,7 +130,7 @@ static int init_launched(struct ballot_comm **comm,
     if (rc < 0)
         comm_destroy(made);
     else
-        rc = init(comm, made, &meeting.place, why);
+        rc = init(comm, made, &meeting.place, -1, why);
     if (rc == 0)
         (*comm)->strangers = meeting_close(&meeting);
     else
@@ -231,7 +239,7 @@ int ballot_comm_init_allgather(struct ballot_comm **comm, int ranks, int rank,
     if (rc == 0)
         rc = roots_read_id(&ours.id, &place, why);
     if (rc == 0)
-        rc = init(comm, made, &place, why);
+        rc = init(comm, made, &place, -1, why);
     else if (made != NULL)
         comm_destroy(made);
     strangers = roots_leave(&listening);

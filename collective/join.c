@@ -196,7 +196,7 @@ static int meet(struct ballot_comm *comm, struct meeting *meeting,
 {
     static atomic_bool met_before;
     bool again = comm->rank != 0 && comm->settings.dedicated == 0 &&
-                 meeting->bell < 0 && atomic_load(&met_before);
+                 !comm->child && atomic_load(&met_before);
     size_t used;
     int rc;
 

@@ -29,6 +29,17 @@ BALLOT_API int ballot_set_variable(const char *name, const char *value);
 /* What the environment says of it, or stands in; else NULL. */
 BALLOT_API const char *ballot_variable(const char *name);
 
+/*
+ * ballot_comm_init_rank() that can be given up: it returns -ECANCELED soon
+ * after the descriptor `bell` (an eventfd, say; -1: none) can be read. It is
+ * not read, and stays the caller's.
+ */
+BALLOT_API int ballot_comm_init_rank_until(struct ballot_comm **comm, int ranks,
+                                           const struct ballot_unique_id *id,
+                                           int rank,
+                                           const struct ballot_config *config,
+                                           int bell);
+
 enum ballot_note_level { BALLOT_NOTE_WARN, BALLOT_NOTE_INFO };
 
 /* A line among those that BALLOT_DEBUG asks for, if it asks for this level. */

@@ -83,13 +83,7 @@ ncclResult_t nccl_configure(struct ncclComm *comm, const char *call,
 
 static ncclResult_t join(struct ncclComm *comm, void *context)
 {
-    struct ballot_comm *ballot;
-    int rc =
-        ballot_comm_init_rank(&ballot, comm->ranks, context, comm->rank, NULL);
-
-    if (rc == 0)
-        nccl_adopt(comm, ballot);
-    return nccl_from(comm, NULL, "ncclCommInitRank", rc);
+    return nccl_join(comm, "ncclCommInitRank", context);
 }
 
 static ncclResult_t begin(struct ncclComm **newcomm, const char *call,

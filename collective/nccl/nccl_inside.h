@@ -65,6 +65,7 @@ struct ncclComm {
     enum nccl_phase phase;
     ncclResult_t state;
     uint32_t users;
+    int bell; /* readable once who joins others is to give up; -1: none */
     struct ballot_request *pending; /* a job that the engine does */
     struct ncclComm *parent; /* that a job makes it of; left when it ends */
     bool behind;             /* that job is in a thread of its own */
@@ -120,6 +121,9 @@ ncclResult_t nccl_job_run(struct ncclComm *comm, nccl_job_fn *run,
 /* The job will run in another thread than its caller's: counts it at the
  * parent. */
 void nccl_job_detach(struct ncclComm *comm);
+/* Joins the others in a job, until ncclCommAbort(). */
+ncclResult_t nccl_join(struct ncclComm *comm, const char *call,
+                       const struct ballot_unique_id *id);
 /* What a job has made. If it was aborted meanwhile, it is at once. */
 void nccl_adopt(struct ncclComm *comm, struct ballot_comm *ballot);
 /* Counts threads that the process waits for at its exit. */

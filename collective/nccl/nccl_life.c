@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "nccl_inside.h"
 
@@ -56,6 +58,7 @@ struct ncclComm *nccl_comm_new(int ranks, int rank, bool blocking)
     comm->ranks = ranks;
     comm->rank = rank;
     comm->blocking = blocking;
+    comm->bell = -1;
     atomic_fetch_add(&alive, 1);
     return comm;
 }
@@ -266,6 +269,41 @@ void nccl_adopt(struct ncclComm *comm, struct ballot_comm *ballot)
     pthread_mutex_unlock(&comm->lock);
 }
 
+/* Without a descriptor to spare there is no bell, and the deadline counts. */
+static int open_bell(struct ncclComm *comm)
+{
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    pthread_mutex_lock(&comm->lock);
+    comm->bell = bell;
+    if (bell >= 0 && comm->phase == NCCL_ABORTED)
+        eventfd_write(bell, 1);
+    pthread_mutex_unlock(&comm->lock);
+    return bell;
+}
+
+static void close_bell(struct ncclComm *comm)
+{
+    pthread_mutex_lock(&comm->lock);
+    if (comm->bell >= 0)
+        close(comm->bell);
+    comm->bell = -1;
+    pthread_mutex_unlock(&comm->lock);
+}
+
+ncclResult_t nccl_join(struct ncclComm *comm, const char *call,
+                       const struct ballot_unique_id *id)
+{
+    struct ballot_comm *ballot;
+    int rc = ballot_comm_init_rank_until(&ballot, comm->ranks, id, comm->rank,
+                                         NULL, open_bell(comm));
+
+    close_bell(comm);
+    if (rc == 0)
+        nccl_adopt(comm, ballot);
+    return nccl_from(comm, NULL, call, rc);
+}
+
 void nccl_job_drop(struct ncclComm *comm, void *context)
 {
     end_job(comm, context, ncclInvalidUsage);
@@ -409,6 +447,8 @@ ncclResult_t ncclCommAbort(ncclComm_t comm)
         comm->phase = NCCL_ABORTED;
     if (comm->ballot != NULL)
         ballot_comm_abort(comm->ballot);
+    if (comm->bell >= 0)
+        eventfd_write(comm->bell, 1);
     pthread_mutex_unlock(&comm->lock);
     if (doom(comm, false))
         dispose(comm);

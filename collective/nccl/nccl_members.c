@@ -49,19 +49,13 @@ static ncclResult_t share(struct ncclComm *comm, struct offer *mine)
 static ncclResult_t grow(struct ncclComm *comm, void *context)
 {
     struct offer *mine = context;
-    struct ballot_comm *ballot;
     ncclResult_t result = ncclSuccess;
-    int rc;
 
     if (comm->parent != NULL) /* else it is a rank that is new */
         result = share(comm, mine);
     if (result != ncclSuccess)
         return result;
-    rc = ballot_comm_init_rank(&ballot, comm->ranks, &mine->id, comm->rank,
-                               NULL);
-    if (rc == 0)
-        nccl_adopt(comm, ballot);
-    return nccl_from(comm, NULL, "ncclCommGrow", rc);
+    return nccl_join(comm, "ncclCommGrow", &mine->id);
 }
 
 ncclResult_t ncclCommGetUniqueId(ncclComm_t comm, ncclUniqueId *uniqueId)

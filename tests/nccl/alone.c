@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ALONE = 4 };
 
@@ -130,6 +131,30 @@ void alone_init_all(void)
     WANT(ncclInvalidArgument, ncclCommInitRankConfig(&one, 1, id, 0, &wrong));
     CHECK(one == NULL);
     WANT(ncclInvalidArgument, ncclCommInitRank(&one, 2, id, 2));
+}
+
+/* The others never come. Nobody waits for them once it is aborted, neither who
+ * polls nor the process at its exit. */
+void alone_abort_init(void)
+{
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    ncclComm_t comms[2];
+    ncclResult_t state;
+    ncclUniqueId id;
+
+    config.blocking = 0;
+    OK(ncclGetUniqueId(&id));
+    for (int r = 0; r < 2; r++) {
+        WANT(ncclInProgress,
+             ncclCommInitRankConfig(&comms[r], 3, id, r, &config));
+        WANT(ncclInvalidArgument,
+             ncclAllReduce(&r, &r, 1, ncclInt32, ncclSum, comms[r], NULL));
+    }
+    usleep(50000);
+    OK(ncclCommGetAsyncError(comms[0], &state));
+    WANT(ncclInProgress, state);
+    OK(ncclCommAbort(comms[1]));
+    OK(ncclCommAbort(comms[0]));
 }
 
 void alone_majority(void)

@@ -94,7 +94,8 @@ void case_refused(struct rank *r)
     OK(ncclGroupStart());
     OK(ncclAllReduce(x, x, 4, ncclFloat, ncclSum, r->comm, NULL));
     WANT(ncclInvalidUsage, ncclGroupSimulateEnd(NULL));
-    says(NULL, "ballot does not estimate times");
+    if (r->process) /* else another rank may have said something since */
+        says(NULL, "ballot does not estimate times");
     CHECK(x[0] == 1.0f);
     WANT(ncclInvalidUsage, ncclGroupEnd()); /* that group is over */
     /* None of this has hurt it. */

@@ -245,6 +245,8 @@ static int run_alone(const char *which)
     printf("PASS memory\n");
     alone_init_all();
     printf("PASS init_all\n");
+    alone_abort_init();
+    printf("PASS abort_init\n");
     return 0;
 }
 

@@ -98,6 +98,7 @@ void alone_init_all(void);
 void alone_parameters(void);
 void alone_memory(void);
 void alone_words(void);
+void alone_abort_init(void);
 /* With BALLOT_NCCL_MAJORITY=64. */
 void alone_majority(void);
 
