@@ -203,7 +203,7 @@ enum { NO_VERBS, NO_SHM };
 
 static const char *value_of(const char *name)
 {
-    const char *value = getenv(name);
+    const char *value = nccl_variable(name);
 
     return value == NULL || *value == '\0' ? NULL : value;
 }

@@ -2,13 +2,14 @@
 /*
  * nccl_inside.h - what the files of the NCCL facade share.
  *
- * It stands on the public ballot.h alone. nccl_begin.c how communicators begin,
- * nccl_life.c how they are called and end, nccl_members.c how others are made
- * of them, nccl_group.c calls that begin together, nccl_calls.c the
+ * It stands on ballot's public headers alone. nccl_begin.c how communicators
+ * begin, nccl_life.c how they are called and end, nccl_members.c how others are
+ * made of them, nccl_group.c calls that begin together, nccl_calls.c the
  * collectives, nccl_ops.c what is folded, nccl_memory.c buffers,
- * nccl_parameters.c the environment as NCCL shows it, nccl_environment.c and
- * nccl_interface.c NCCL's variables in ballot's words, nccl_report.c errors in
- * words, nccl_refuse.c what has no meaning on host memory.
+ * nccl_parameters.c the environment as NCCL shows it, nccl_conf.c where its
+ * variables come from, nccl_environment.c and nccl_interface.c what they are in
+ * ballot's words, nccl_report.c errors in words, nccl_refuse.c what has no
+ * meaning on host memory.
  */
 #ifndef BALLOT_COLLECTIVE_NCCL_INSIDE_H
 #define BALLOT_COLLECTIVE_NCCL_INSIDE_H
@@ -206,6 +207,12 @@ bool nccl_memory_is_host(const void *memory, size_t bytes);
 bool nccl_blocking_default(void);
 /* BALLOT_NCCL_MAJORITY; SIZE_MAX where it is not set. */
 size_t nccl_majority_bytes(void);
+
+/* ---- nccl_conf.c ---- */
+
+/* What the environment says of one of NCCL's variables, or one of its files;
+ * else NULL. */
+const char *nccl_variable(const char *name);
 
 /* ---- nccl_environment.c ---- */
 

@@ -39,6 +39,7 @@ static struct ncclParamHandle entries[] = {
     [MAJORITY] = {"BALLOT_NCCL_MAJORITY", KIND_U64, "18446744073709551615",
                   "float sums of so many bytes become votes"},
     {"NCCL_DEBUG_FILE", KIND_STRING, "", "where it is printed"},
+    {"NCCL_CONF_FILE", KIND_STRING, "", "a file of such variables"},
     {"NCCL_COMM_ID", KIND_STRING, "", "host:port where all ranks meet"},
     {"NCCL_SOCKET_IFNAME", KIND_STRING, "", "interfaces, by prefixes"},
     {"NCCL_SOCKET_FAMILY", KIND_STRING, "", "AF_INET or AF_INET6"},
@@ -84,7 +85,7 @@ static const char *text_of(const struct ncclParamHandle *entry)
 {
     const char *value = strncmp(entry->key, "BALLOT_", 7) == 0
                             ? ballot_variable(entry->key)
-                            : getenv(entry->key);
+                            : nccl_variable(entry->key);
 
     return value != NULL && value[0] != '\0' ? value : entry->missing;
 }

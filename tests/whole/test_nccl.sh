@@ -60,6 +60,7 @@ echo "PASS header"
 
 # ---- Variables of NCCL's ---------------------------------------------------
 program=$build/tests/program_ballot_nccl
+export HOME=$scratch # without a .nccl.conf
 
 # shown [NAME=VALUE...] -- KEY...: what the library makes of these variables.
 shown()
@@ -148,6 +149,25 @@ shown NCCL_SOCKET_FAMILY=AF_UNIX -- NCCL_DEBUG
 has "error=NCCL_SOCKET_FAMILY=AF_UNIX: it is AF_INET or AF_INET6" out
 shown NCCL_SOCKET_IFNAME=nosuch BALLOT_SOCKET_IFNAME=lo -- NCCL_DEBUG
 has "listens=$localhost" out
+
+# Files of variables: of two the first, and before both the environment.
+printf '# NCCL_IB_TC=1\nNCCL_IB_TC=9\r\nNCCL_IB_SL=3\nNCCL_IB_SL=2\nHOME=x\n' > conf
+echo 'NCCL_SOCKET_IFNAME==lo' >> conf
+shown NCCL_CONF_FILE=conf NCCL_IB_GID_INDEX=4 -- BALLOT_IB_TC BALLOT_IB_SL \
+    BALLOT_IB_GID_INDEX
+has BALLOT_IB_TC=9 out
+has BALLOT_IB_SL=3 out
+has BALLOT_IB_GID_INDEX=4 out
+has "listens=$localhost" out
+shown NCCL_CONF_FILE=conf NCCL_IB_SL=5 -- BALLOT_IB_SL
+has BALLOT_IB_SL=5 out
+mkdir home
+echo 'NCCL_IB_SL=6' > home/.nccl.conf
+shown HOME="$scratch/home" -- BALLOT_IB_SL
+has BALLOT_IB_SL=6 out
+shown HOME="$scratch/home" NCCL_CONF_FILE=conf -- BALLOT_IB_SL
+has BALLOT_IB_SL=3 out
+warned NCCL_CONF_FILE nowhere "it cannot be read (No such file or directory)"
 
 # Who is reached how.
 NCCL_DEBUG=INFO NCCL_DEBUG_FILE=log.%h.%p timeout 60 "$program" processes 2 \
