@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "comm.h"
+#include "doze.h"
 #include "patience.h"
 #include "relax.h"
 
@@ -45,10 +46,9 @@ static struct {
     bool driven;            /* a caller has the driver's role */
     pthread_cond_t changed; /* a request is done, or the role is free */
     int sleepers;           /* callers that wait for `changed` */
-    pthread_cond_t freed;   /* the thread is needed */
     bool resting;           /* the thread waits for the role to be free */
     struct ballot_comm *comms;
-    uint64_t drives; /* by callers */
+    atomic_ulong drives; /* by callers */
     bool stop;
     int asleep; /* threads that wait in epoll */
     struct patience patience;
@@ -100,7 +100,7 @@ static void ring_bell(void)
 void engine_kick(void)
 {
     ring_bell();
-    pthread_cond_signal(&engine.freed);
+    doze_wake();
 }
 
 void engine_announce(void)
@@ -210,13 +210,27 @@ static void sleep_armed(int most_ms)
         ring_bell();
 }
 
-/* `dozes` in a row in which nobody gave the role back. */
-static void doze(uint32_t dozes, uint64_t doze_ns)
+/* Longer and longer while calls go on; `dozes` in a row in which nobody gave
+ * the role back. */
+static void doze(uint32_t *dozes, uint64_t *doze_ns, uint64_t *seen)
 {
-    engine.resting = engine.driven && dozes >= DOZES_MAX;
+    bool wanted;
+
+    engine.resting = engine.driven && *dozes >= DOZES_MAX;
+    pthread_mutex_unlock(&engine.lock);
     if (engine.resting)
-        doze_ns = REST_S * UINT64_C(1000000000);
-    wait_until(&engine.freed, engine_now() + doze_ns);
+        doze_sleep(REST_S * UINT64_C(1000000000));
+    else
+        do {
+            uint64_t drives = atomic_load(&engine.drives);
+
+            *dozes = drives == *seen ? *dozes + 1 : 0;
+            *doze_ns = *dozes > 0 ? DOZE_NS : 2 * *doze_ns;
+            *doze_ns = *doze_ns < DOZE_MOST_NS ? *doze_ns : DOZE_MOST_NS;
+            *seen = drives;
+            wanted = doze_sleep(*doze_ns);
+        } while (!wanted && atomic_load(&engine.drives) != *seen);
+    engine_lock();
     engine.resting = false;
 }
 
@@ -226,18 +240,14 @@ static void *run(void *unused)
     uint32_t dozes = 0;
 
     (void)unused;
-    pthread_mutex_lock(&engine.lock);
+    engine_lock();
     while (!engine.stop) {
         give_way();
-        if (engine.driven || (engine.drives != seen && !outstanding())) {
-            dozes = engine.drives == seen ? dozes + 1 : 0;
-            doze_ns = dozes > 0 ? DOZE_NS : 2 * doze_ns;
-            doze_ns = doze_ns < DOZE_MOST_NS ? doze_ns : DOZE_MOST_NS;
-            seen = engine.drives;
-            doze(dozes, doze_ns);
-        } else if (!drive(engine_now()) && !engine.driven && arm_all()) {
+        if (engine.driven ||
+            (atomic_load(&engine.drives) != seen && !outstanding()))
+            doze(&dozes, &doze_ns, &seen);
+        else if (!drive(engine_now()) && !engine.driven && arm_all())
             sleep_armed(-1);
-        }
     }
     pthread_mutex_unlock(&engine.lock);
     return NULL;
@@ -280,12 +290,12 @@ static int start(void)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&engine.changed, &attributes);
-    pthread_cond_init(&engine.freed, &attributes);
     pthread_condattr_destroy(&attributes);
+    doze_open();
     rc = start_thread();
     if (rc == 0)
         return 0;
-    pthread_cond_destroy(&engine.freed);
+    doze_close();
     pthread_cond_destroy(&engine.changed);
 close_bell:
     close(engine.bell);
@@ -301,7 +311,7 @@ static void stop(void)
     engine_unlock();
     engine_kick();
     pthread_join(engine.thread, NULL);
-    pthread_cond_destroy(&engine.freed);
+    doze_close();
     pthread_cond_destroy(&engine.changed);
     close(engine.bell);
     close(engine.epoll);
@@ -425,11 +435,11 @@ static int drive_until(atomic_bool *done, uint64_t deadline_ns)
 static void give_role(void)
 {
     engine.driven = false;
-    engine.drives++;
+    atomic_fetch_add_explicit(&engine.drives, 1, memory_order_relaxed);
     if (engine.sleepers > 0)
         pthread_cond_broadcast(&engine.changed);
     if (engine.resting || (engine.sleepers == 0 && outstanding()))
-        pthread_cond_signal(&engine.freed);
+        doze_wake();
 }
 
 bool engine_try_role(void)
