@@ -66,7 +66,7 @@ static void note(struct endpoint *endpoint, struct tcp_link *link,
         link->writable = true;
         endpoint->blocked--;
     }
-    if (link->readable || link->frames_count > 0)
+    if (link->readable || tcp_has_output(link))
         tcp_ready(endpoint, link);
 }
 
@@ -90,6 +90,7 @@ static void ask_epoll(struct endpoint *endpoint)
     struct epoll_event events[COLLECT_EVENTS];
     int count = epoll_wait(endpoint->epoll, events, COLLECT_EVENTS, 0);
 
+    endpoint->asked++;
     for (int i = 0; i < count; i++)
         note(endpoint, events[i].data.ptr, events[i].events);
 }
@@ -125,13 +126,30 @@ void epoll_receive(struct endpoint *endpoint, struct tcp_link *link)
         link->readable = false;
 }
 
+/* Who looks at one link again and again asks its socket; who looks at several
+ * in turn asks the kernel which are ready, once in a turn. */
+void epoll_look(struct endpoint *endpoint, struct tcp_link *link)
+{
+    bool again = endpoint->looked == link->peer;
+
+    endpoint->looked = link->peer;
+    if (link->descriptor < 0 || link->ended)
+        return;
+    if (again || endpoint->peers_count <= DIRECT_LINKS)
+        link->readable = true;
+    else if (!link->readable && link->asked == endpoint->asked)
+        ask_epoll(endpoint);
+    link->asked = endpoint->asked;
+    epoll_receive(endpoint, link);
+}
+
 void epoll_send(struct endpoint *endpoint, struct tcp_link *link)
 {
     ssize_t sent = 1;
 
     /* Pages of several puts take a call each. */
     for (int i = 0; i < SENDS && sent > 0; i++) {
-        if (!link->up || !link->writable || link->frames_count == 0)
+        if (!link->up || !link->writable || !tcp_has_output(link))
             return;
         sent = tcp_send_now(endpoint, link);
     }
@@ -139,7 +157,7 @@ void epoll_send(struct endpoint *endpoint, struct tcp_link *link)
         link->writable = false;
         endpoint->blocked++;
     }
-    if (link->frames_count > 0 && link->writable)
+    if (tcp_has_output(link) && link->writable)
         tcp_ready(endpoint, link);
 }
 

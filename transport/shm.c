@@ -436,6 +436,7 @@ const struct transport transport_shm = {
     .busy = shm_busy,
     .drop = shm_drop,
     .counts = shm_counts,
+    .brief_bytes = BRIEF_BYTES,
     .put_brief = shm_put_brief,
     .peek_brief = shm_peek_brief,
     .take_brief = shm_take_brief,

@@ -86,6 +86,7 @@ static void free_link(const struct endpoint *endpoint, struct tcp_link *link)
     memory_unmap(link->landing, landing_bytes(endpoint));
     memory_unmap(link->staging, region_bytes(endpoint));
     tcp_close_pipe(link);
+    tcp_brief_close(&link->brief);
     free(link->frames);
     free(link->leaving);
     free(link->outside);
@@ -100,10 +101,7 @@ static void cut(struct endpoint *endpoint, struct tcp_link *link)
         return;
     tcp_forget_frames(endpoint, link);
     link->ended = true;
-    switch (endpoint->engine) {
-    case TCP_URING: uring_cut(endpoint, link); break;
-    case TCP_EPOLL: epoll_cut(endpoint, link); break;
-    }
+    tcp_engine_cut(endpoint, link);
 }
 
 static void tcp_close(struct endpoint *endpoint)
@@ -138,12 +136,14 @@ static int make_link(const struct endpoint *endpoint, uint32_t peer,
         rc = memory_map(&link->landing, landing_bytes(endpoint));
     if (rc == 0)
         rc = memory_map(&staging, region_bytes(endpoint));
+    if (rc == 0)
+        rc = tcp_brief_open(&link->brief);
+    link->staging = staging;
     if (rc != 0) {
         free_link(endpoint, link);
         return rc;
     }
     link->inbound = (uint8_t *)link->landing + memory_skew(peer);
-    link->staging = staging;
     *out = link;
     return 0;
 }
@@ -160,8 +160,7 @@ static int add_link(struct endpoint *endpoint, uint32_t peer, int descriptor)
     link->up = true;
     tcp_tune(descriptor);
     link->here = tcp_is_here(descriptor);
-    rc = endpoint->engine == TCP_URING ? uring_add(endpoint, link)
-                                       : epoll_add(endpoint, link);
+    rc = tcp_engine_add(endpoint, link);
     if (rc != 0)
         goto free_link;
     endpoint->links[peer] = link;
@@ -264,8 +263,7 @@ static int tcp_connect(struct endpoint *endpoint, const struct address *table,
 
 /* ---- Data path ---- */
 
-/* The link to a peer that may be sent to, or NULL. */
-static struct tcp_link *link_up(const struct endpoint *endpoint, uint32_t peer)
+struct tcp_link *tcp_link_up(const struct endpoint *endpoint, uint32_t peer)
 {
     struct tcp_link *link =
         peer < endpoint->config.ranks ? endpoint->links[peer] : NULL;
@@ -275,7 +273,7 @@ static struct tcp_link *link_up(const struct endpoint *endpoint, uint32_t peer)
 
 static void *tcp_stage(struct endpoint *endpoint, uint32_t peer, uint32_t slot)
 {
-    struct tcp_link *link = link_up(endpoint, peer);
+    struct tcp_link *link = tcp_link_up(endpoint, peer);
 
     if (link == NULL || slot >= endpoint->config.slots || link->leaving[slot])
         return NULL;
@@ -295,7 +293,7 @@ static int check_put(const struct endpoint *endpoint,
 static int tcp_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                    uint32_t bytes)
 {
-    struct tcp_link *link = link_up(endpoint, peer);
+    struct tcp_link *link = tcp_link_up(endpoint, peer);
     int rc = check_put(endpoint, link, slot, bytes);
 
     if (rc != 0)
@@ -336,8 +334,8 @@ static int tcp_put_from(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                         uint32_t memory_bytes)
 {
     const struct tcp_outside outside = {memory, memory_bytes, true};
-    int rc =
-        add_outside(endpoint, link_up(endpoint, peer), slot, bytes, &outside);
+    int rc = add_outside(endpoint, tcp_link_up(endpoint, peer), slot, bytes,
+                         &outside);
 
     return rc != 0 ? rc : tcp_put(endpoint, peer, slot, bytes);
 }
@@ -348,7 +346,7 @@ static int tcp_put_with(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                         uint32_t memory_bytes)
 {
     const struct tcp_outside outside = {memory, memory_bytes, false};
-    struct tcp_link *link = link_up(endpoint, peer);
+    struct tcp_link *link = tcp_link_up(endpoint, peer);
     int rc = add_outside(endpoint, link, slot, bytes, &outside);
 
     if (rc == 0)
@@ -399,6 +397,9 @@ static int report(struct endpoint *endpoint, struct tcp_link *link,
 
     while (count < max && tcp_frame_arrived(endpoint, link, &events[count]))
         count++;
+    if (count < max && tcp_brief_news(link))
+        events[count++] =
+            (struct event){.kind = EVENT_BRIEF, .peer = link->peer};
     link->more = count == max;
     if (link->ended && !link->more) {
         events[count++] = (struct event){
@@ -418,15 +419,13 @@ static int take_turn(struct endpoint *endpoint, struct tcp_link *link,
     int count = report(endpoint, link, events, most);
 
     if (!link->more && link->descriptor >= 0) {
-        switch (endpoint->engine) {
-        case TCP_URING: uring_receive(endpoint, link); break;
-        case TCP_EPOLL: epoll_receive(endpoint, link); break;
-        }
+        tcp_engine_receive(endpoint, link);
         count += report(endpoint, link, &events[count], most - count);
     }
     if (link->descriptor < 0)
         return count;
     tcp_engine_send(endpoint, link);
+    tcp_brief_tell(endpoint, link);
     if (link->more || link->readable)
         tcp_ready(endpoint, link);
     return count;
@@ -437,10 +436,7 @@ static int tcp_poll(struct endpoint *endpoint, struct event *events, int max)
     uint32_t turns;
     int count = 0;
 
-    switch (endpoint->engine) {
-    case TCP_URING: uring_collect(endpoint); break;
-    case TCP_EPOLL: epoll_collect(endpoint); break;
-    }
+    tcp_engine_collect(endpoint);
     for (turns = endpoint->ready_count; turns > 0 && count < max; turns--) {
         struct tcp_link *link = take_ready(endpoint);
 
@@ -455,12 +451,6 @@ static int tcp_poll(struct endpoint *endpoint, struct event *events, int max)
     }
     tcp_engine_flush(endpoint);
     return count;
-}
-
-static int tcp_arm(struct endpoint *endpoint)
-{
-    return endpoint->engine == TCP_URING ? uring_arm(endpoint)
-                                         : epoll_arm(endpoint);
 }
 
 static bool tcp_busy(struct endpoint *endpoint)
@@ -489,11 +479,16 @@ const struct transport transport_tcp = {
     .stage = tcp_stage,
     .put = tcp_put,
     .poll = tcp_poll,
-    .arm = tcp_arm,
+    .arm = tcp_engine_arm,
     .busy = tcp_busy,
     .drop = tcp_drop,
     .counts = tcp_counts,
     .put_from = tcp_put_from,
     .put_with = tcp_put_with,
     .let_go = tcp_forget,
+    .brief_bytes = TCP_BRIEF_BYTES,
+    .put_brief = tcp_put_brief,
+    .peek_brief = tcp_peek_brief,
+    .look_brief = tcp_look_brief,
+    .take_brief = tcp_take_brief,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp.h - what tcp.c shares with tcp_frame.c and its two engines, uring.c and
- * epoll.c.
+ * tcp.h - what tcp.c shares with tcp_frame.c, tcp_brief.c and its two engines,
+ * uring.c and epoll.c.
  *
  * tcp.c owns links and events. An engine only moves bytes: it sends
  * what tcp_gather() names and says so with tcp_sent(), it receives where
@@ -9,7 +9,8 @@
  * tcp_ready() for a link that tcp.c shall look at in the next poll.
  *
  * A frame is a header of 16 bytes (little-endian) and `bytes` of payload, which
- * begin with a line of 64.
+ * begin with a line of 64. That of a brief message has another magic number,
+ * and behind its header come the message's head and then its body of `bytes`.
  */
 #ifndef BALLOT_TRANSPORT_TCP_H
 #define BALLOT_TRANSPORT_TCP_H
@@ -26,12 +27,16 @@
 
 enum {
     FRAME_MAGIC = 0x31746c62, /* "blt1" */
-    RECEIVE_BYTES = 4096,     /* private buffer of a link, for headers and small
+    FRAME_BRIEF = 0x31626c62, /* "blb1" */
+    FRAME_TELL = 0x316b6c62,  /* "blk1": nothing behind the header */
+    RECEIVE_BYTES = 32 << 10, /* private buffer of a link, for headers and small
                                  payloads; the rest goes straight to the slot */
     GATHER_FRAMES = 8,        /* sent by one system call */
     SMALL_BYTES = 4096,       /* a put that does not wait for the next poll() */
     FRAME_BYTES = 16,
     HEAD_BYTES = 64, /* of each payload: in the slot, wherever the rest is */
+    TCP_BRIEF_BYTES = 16 << 10,
+    TCP_QUEUE_BYTES = 512 << 10, /* brief messages that nobody has taken */
     /* With so few links, asking each socket by a plain call is cheaper than
      * asking the kernel which one is ready, by epoll or by a request. */
     DIRECT_LINKS = 2,
@@ -39,7 +44,7 @@ enum {
 
 struct tcp_frame {
     uint32_t magic;
-    uint32_t slot;
+    uint32_t slot; /* FRAME_BRIEF, FRAME_TELL: what the sender has taken */
     uint32_t bytes;
     uint32_t check; /* mixes slot, bytes and the communicator's epoch */
 };
@@ -50,6 +55,20 @@ struct tcp_outside {
     const uint8_t *memory; /* NULL: all is staged */
     uint32_t bytes;
     bool stays; /* as it is, until the peer has taken it */
+};
+
+/* A link's brief messages. Counts are bytes of a queue, since the beginning. */
+struct tcp_brief {
+    uint8_t *talk;              /* the frame that leaves, */
+    uint32_t talk_at, talk_end; /* what is left of it; end 0: nothing */
+    uint32_t given, room; /* put into the peer's queue, known to be taken */
+    uint8_t *queue;       /* [TCP_QUEUE_BYTES] */
+    uint32_t came, taken; /* put into ours, taken out */
+    uint32_t told;        /* of these, said to the peer */
+    uint32_t reported;    /* what had come at the last event */
+    bool front;           /* the next message is at the front of the buffer */
+    bool owes;            /* must tell, as soon as it can */
+    bool starved;         /* a message found no room */
 };
 
 struct tcp_link {
@@ -69,7 +88,8 @@ struct tcp_link {
     uint8_t *staging;            /* [slots][slot_bytes] */
     struct tcp_outside *outside; /* [slots] */
     struct msghdr message;
-    struct iovec pieces[3 * GATHER_FRAMES];
+    struct iovec pieces[1 + 3 * GATHER_FRAMES];
+    struct tcp_brief brief; /* what is left of its frame goes first */
     /* A peer on this host reads such memory where it is: its pages go through a
      * pipe into the socket. piped_bytes of the first frame are in the pipe. */
     bool here;
@@ -86,8 +106,9 @@ struct tcp_link {
     uint32_t buffer_start, buffer_end;
     uint8_t buffer[RECEIVE_BYTES];
 
-    /* epoll: what the kernel said last. */
+    /* epoll: what the kernel said last, and at which question. */
     bool readable, writable, hangup;
+    uint32_t asked;
     /* uring: requests that have not come back; the descriptor until then. */
     bool sending, receiving;
     int cut_descriptor;
@@ -100,6 +121,8 @@ struct endpoint {
     enum tcp_engine engine;
     int epoll;           /* epoll.c's descriptor */
     uint32_t blocked;    /* epoll.c: links that wait for room to send */
+    uint32_t asked;      /* epoll.c: how often the kernel was */
+    uint32_t looked;     /* epoll.c: the peer that was looked at last */
     struct uring *uring; /* uring.c's state */
 
     struct listener listener; /* closed once everybody is connected */
@@ -123,8 +146,59 @@ const char *tcp_engine_name(const struct endpoint *endpoint);
 /* Sends what is in the ring, now or with the next flush. */
 void tcp_engine_send(struct endpoint *endpoint, struct tcp_link *link);
 void tcp_engine_flush(struct endpoint *endpoint);
+/* Receives for one link outside of poll(), if something is there. */
+void tcp_engine_look(struct endpoint *endpoint, struct tcp_link *link);
+/* The engine's own, below. */
+int tcp_engine_add(struct endpoint *endpoint, struct tcp_link *link);
+void tcp_engine_cut(struct endpoint *endpoint, struct tcp_link *link);
+void tcp_engine_collect(struct endpoint *endpoint);
+void tcp_engine_receive(struct endpoint *endpoint, struct tcp_link *link);
+int tcp_engine_arm(struct endpoint *endpoint);
 
-/* ---- tcp_frame.c, for tcp.c ---- */
+/* ---- tcp.c ---- */
+
+/* The link to a peer that may be sent to, or NULL. */
+struct tcp_link *tcp_link_up(const struct endpoint *endpoint, uint32_t peer);
+
+/* ---- tcp_brief.c ---- */
+
+int tcp_brief_open(struct tcp_brief *brief);
+void tcp_brief_close(struct tcp_brief *brief);
+int tcp_put_brief(struct endpoint *endpoint, uint32_t peer,
+                  const uint32_t head[BRIEF_HEAD], const void *body,
+                  uint32_t bytes);
+int tcp_peek_brief(struct endpoint *endpoint, uint32_t peer,
+                   uint32_t head[BRIEF_HEAD]);
+void tcp_look_brief(struct endpoint *endpoint, uint32_t peer);
+void tcp_take_brief(struct endpoint *endpoint, uint32_t peer, void *body,
+                    uint32_t bytes);
+bool tcp_is_brief(const struct tcp_frame *frame);
+/* Whether a brief message, or what its kind tells, was next in the buffer and
+ * is in the queue now. False also when it broke the rules. */
+bool tcp_brief_arrived(struct endpoint *endpoint, struct tcp_link *link);
+/* Whether there is an EVENT_BRIEF to report, which is thereby done. */
+bool tcp_brief_news(struct tcp_link *link);
+/* Says what it owes, if it can. */
+void tcp_brief_tell(struct endpoint *endpoint, struct tcp_link *link);
+
+/* ---- tcp_frame.c, for tcp.c and tcp_brief.c ---- */
+
+struct tcp_frame tcp_frame_of(const struct endpoint *endpoint, uint32_t magic,
+                              uint32_t slot, uint32_t bytes);
+/* Whether its check word is right. */
+bool tcp_frame_checks(const struct endpoint *endpoint,
+                      const struct tcp_frame *frame);
+/* The peer broke the framing. */
+void tcp_violated(struct endpoint *endpoint, struct tcp_link *link);
+/* Sends what talk[] holds, as far as there is room; its last bytes are where
+ * `body` is, unless that is NULL. */
+void tcp_talk_now(struct endpoint *endpoint, struct tcp_link *link,
+                  const void *body, uint32_t bytes);
+/* Whether something is to be sent, or on its way. */
+static inline bool tcp_has_output(const struct tcp_link *link)
+{
+    return link->frames_count > 0 || link->brief.talk_end > 0;
+}
 
 bool tcp_put_is_valid(const struct endpoint *endpoint, uint32_t slot,
                       uint32_t bytes);
@@ -193,6 +267,7 @@ void epoll_cut(struct endpoint *endpoint, struct tcp_link *link);
 void epoll_collect(struct endpoint *endpoint);
 /* Receives for a link with nothing left to report. */
 void epoll_receive(struct endpoint *endpoint, struct tcp_link *link);
+void epoll_look(struct endpoint *endpoint, struct tcp_link *link);
 /* Sends what is in the ring, as far as there is room. */
 void epoll_send(struct endpoint *endpoint, struct tcp_link *link);
 int epoll_arm(struct endpoint *endpoint);
@@ -204,6 +279,7 @@ int uring_add(struct endpoint *endpoint, struct tcp_link *link);
 void uring_cut(struct endpoint *endpoint, struct tcp_link *link);
 void uring_collect(struct endpoint *endpoint);
 void uring_receive(struct endpoint *endpoint, struct tcp_link *link);
+void uring_look(struct endpoint *endpoint, struct tcp_link *link);
 void uring_send(struct endpoint *endpoint, struct tcp_link *link);
 /* Submits sends that uring_send() has prepared. */
 void uring_flush(struct endpoint *endpoint);

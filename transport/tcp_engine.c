@@ -54,3 +54,47 @@ void tcp_engine_flush(struct endpoint *endpoint)
     if (endpoint->engine == TCP_URING)
         uring_flush(endpoint);
 }
+
+int tcp_engine_add(struct endpoint *endpoint, struct tcp_link *link)
+{
+    return endpoint->engine == TCP_URING ? uring_add(endpoint, link)
+                                         : epoll_add(endpoint, link);
+}
+
+void tcp_engine_cut(struct endpoint *endpoint, struct tcp_link *link)
+{
+    switch (endpoint->engine) {
+    case TCP_URING: uring_cut(endpoint, link); break;
+    case TCP_EPOLL: epoll_cut(endpoint, link); break;
+    }
+}
+
+void tcp_engine_collect(struct endpoint *endpoint)
+{
+    switch (endpoint->engine) {
+    case TCP_URING: uring_collect(endpoint); break;
+    case TCP_EPOLL: epoll_collect(endpoint); break;
+    }
+}
+
+void tcp_engine_receive(struct endpoint *endpoint, struct tcp_link *link)
+{
+    switch (endpoint->engine) {
+    case TCP_URING: uring_receive(endpoint, link); break;
+    case TCP_EPOLL: epoll_receive(endpoint, link); break;
+    }
+}
+
+void tcp_engine_look(struct endpoint *endpoint, struct tcp_link *link)
+{
+    switch (endpoint->engine) {
+    case TCP_URING: uring_look(endpoint, link); break;
+    case TCP_EPOLL: epoll_look(endpoint, link); break;
+    }
+}
+
+int tcp_engine_arm(struct endpoint *endpoint)
+{
+    return endpoint->engine == TCP_URING ? uring_arm(endpoint)
+                                         : epoll_arm(endpoint);
+}

@@ -5,6 +5,7 @@
  * The header of a frame is checked in private memory before its slot and length
  * are used for anything.
  */
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -54,15 +55,22 @@ void *tcp_staging(const struct endpoint *endpoint, const struct tcp_link *link,
     return slot_at(endpoint, link->staging, slot);
 }
 
-void tcp_enqueue(struct endpoint *endpoint, struct tcp_link *link,
-                 uint32_t slot, uint32_t bytes)
+struct tcp_frame tcp_frame_of(const struct endpoint *endpoint, uint32_t magic,
+                              uint32_t slot, uint32_t bytes)
 {
-    *frame_at(endpoint, link, link->frames_count) = (struct tcp_frame){
-        .magic = htole32(FRAME_MAGIC),
+    return (struct tcp_frame){
+        .magic = htole32(magic),
         .slot = htole32(slot),
         .bytes = htole32(bytes),
         .check = htole32(check_word(endpoint, slot, bytes)),
     };
+}
+
+void tcp_enqueue(struct endpoint *endpoint, struct tcp_link *link,
+                 uint32_t slot, uint32_t bytes)
+{
+    *frame_at(endpoint, link, link->frames_count) =
+        tcp_frame_of(endpoint, FRAME_MAGIC, slot, bytes);
     link->leaving[slot] = true;
     link->frames_count++;
     endpoint->leaving++;
@@ -70,7 +78,7 @@ void tcp_enqueue(struct endpoint *endpoint, struct tcp_link *link,
 
 bool tcp_is_small(const struct tcp_link *link)
 {
-    return link->frames_count == 1 &&
+    return link->frames_count == 1 && link->brief.talk_end == 0 &&
            le32toh(link->frames[link->frames_first].bytes) <= SMALL_BYTES;
 }
 
@@ -104,12 +112,20 @@ static struct iovec *add_piece(struct iovec *piece, const void *memory,
     return piece + 1;
 }
 
+static struct iovec talk_left(const struct tcp_brief *brief)
+{
+    return (struct iovec){brief->talk + brief->talk_at,
+                          brief->talk_end - brief->talk_at};
+}
+
 bool tcp_gather(const struct endpoint *endpoint, struct tcp_link *link)
 {
     struct iovec *piece = link->pieces;
     size_t skip_bytes = link->sent_bytes;
     bool spliced = false;
 
+    if (link->brief.talk_end > 0)
+        *piece++ = talk_left(&link->brief);
     for (uint32_t i = 0;
          !spliced && i < link->frames_count && i < GATHER_FRAMES; i++) {
         const struct tcp_frame *frame = frame_at(endpoint, link, i);
@@ -131,9 +147,32 @@ bool tcp_gather(const struct endpoint *endpoint, struct tcp_link *link)
     return spliced;
 }
 
+/* Of bytes that have left, those behind what was left of talk[]. */
+static size_t talk_sent(struct endpoint *endpoint, struct tcp_link *link,
+                        size_t bytes)
+{
+    struct tcp_brief *brief = &link->brief;
+    size_t left = brief->talk_end - brief->talk_at;
+
+    if (left == 0 || bytes < left) {
+        brief->talk_at += left == 0 ? 0 : (uint32_t)bytes;
+        return left == 0 ? bytes : 0;
+    }
+    brief->talk_at = brief->talk_end = 0;
+    endpoint->leaving--;
+    return bytes - left;
+}
+
+/* Who waited until everything had left has its turn. */
+static void all_sent(struct endpoint *endpoint, struct tcp_link *link)
+{
+    if (link->brief.starved || link->brief.owes)
+        tcp_ready(endpoint, link);
+}
+
 void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes)
 {
-    link->sent_bytes += bytes;
+    link->sent_bytes += talk_sent(endpoint, link, bytes);
     while (link->frames_count > 0) {
         const struct tcp_frame *frame = frame_at(endpoint, link, 0);
         size_t whole_bytes = FRAME_BYTES + (size_t)le32toh(frame->bytes);
@@ -147,6 +186,30 @@ void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes)
         link->frames_count--;
         endpoint->leaving--;
     }
+    if (!tcp_has_output(link))
+        all_sent(endpoint, link);
+}
+
+void tcp_talk_now(struct endpoint *endpoint, struct tcp_link *link,
+                  const void *body, uint32_t bytes)
+{
+    struct iovec pieces[2] = {talk_left(&link->brief)};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    ssize_t sent;
+
+    if (body == NULL) {
+        sent = send(link->descriptor, pieces[0].iov_base, pieces[0].iov_len,
+                    flags);
+    } else {
+        pieces[0].iov_len -= bytes;
+        pieces[1] = (struct iovec){(void *)(uintptr_t)body, bytes};
+        sent = sendmsg(link->descriptor, &message, flags);
+    }
+    if (sent >= 0)
+        tcp_sent(endpoint, link, (size_t)sent);
+    else if (errno != EAGAIN && errno != EINTR)
+        tcp_broken(endpoint, link, -errno);
 }
 
 void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link)
@@ -154,6 +217,9 @@ void tcp_forget_frames(struct endpoint *endpoint, struct tcp_link *link)
     link->up = false;
     endpoint->leaving -= link->frames_count;
     link->frames_count = 0;
+    if (link->brief.talk_end > 0)
+        endpoint->leaving--;
+    link->brief.talk_at = link->brief.talk_end = 0;
     tcp_close_pipe(link);
 }
 
@@ -188,7 +254,8 @@ static ssize_t splice_now(struct endpoint *endpoint, struct tcp_link *link)
     const struct tcp_outside *outside = &link->outside[le32toh(frame->slot)];
     size_t first_bytes = staged_bytes(link, frame);
 
-    if (!is_spliced(link, frame) || link->sent_bytes < first_bytes)
+    if (link->frames_count == 0 || link->brief.talk_end > 0 ||
+        !is_spliced(link, frame) || link->sent_bytes < first_bytes)
         return -EOPNOTSUPP;
     first_bytes = link->sent_bytes - first_bytes;
     return tcp_splice(link, outside->memory + first_bytes,
@@ -284,9 +351,14 @@ ssize_t tcp_receive_now(struct endpoint *endpoint, struct tcp_link *link,
 
     message.msg_iovlen = (size_t)tcp_wanted(endpoint, link, pieces);
     *asked_bytes = pieces[0].iov_len;
-    if (message.msg_iovlen > 1)
+    assert(*asked_bytes > 0); /* nothing received would be an end */
+    if (message.msg_iovlen > 1) {
         *asked_bytes += pieces[1].iov_len;
-    got = recvmsg(link->descriptor, &message, MSG_DONTWAIT);
+        got = recvmsg(link->descriptor, &message, MSG_DONTWAIT);
+    } else {
+        got = recv(link->descriptor, pieces[0].iov_base, pieces[0].iov_len,
+                   MSG_DONTWAIT);
+    }
     if (got > 0)
         tcp_received(endpoint, link, (size_t)got);
     else if (got == 0)
@@ -318,9 +390,24 @@ static void ask_for_place(struct endpoint *endpoint, struct tcp_link *link)
             slot_at(endpoint, link->inbound, link->slot), link->bytes);
 }
 
+bool tcp_frame_checks(const struct endpoint *endpoint,
+                      const struct tcp_frame *frame)
+{
+    return le32toh(frame->check) ==
+           check_word(endpoint, le32toh(frame->slot), le32toh(frame->bytes));
+}
+
+/* The stream has no place to start again from. */
+void tcp_violated(struct endpoint *endpoint, struct tcp_link *link)
+{
+    endpoint->counts.violations++;
+    link->reason = -EPROTO;
+    link->buffer_start = link->buffer_end;
+    tcp_ended(endpoint, link, -EPROTO);
+}
+
 /* Begins a frame if its header is there and right, and the head of its payload;
- * a wrong one ends the link, for the stream has no place to start again from.
- */
+ * a wrong one ends the link. */
 static bool begin_frame(struct endpoint *endpoint, struct tcp_link *link)
 {
     uint32_t buffered_bytes = link->buffer_end - link->buffer_start;
@@ -332,13 +419,12 @@ static bool begin_frame(struct endpoint *endpoint, struct tcp_link *link)
     memcpy(&frame, &link->buffer[link->buffer_start], FRAME_BYTES);
     slot = le32toh(frame.slot);
     bytes = le32toh(frame.bytes);
+    if (tcp_is_brief(&frame))
+        return false; /* its rest is still to come */
     if (le32toh(frame.magic) != FRAME_MAGIC ||
-        le32toh(frame.check) != check_word(endpoint, slot, bytes) ||
+        !tcp_frame_checks(endpoint, &frame) ||
         !tcp_put_is_valid(endpoint, slot, bytes)) {
-        endpoint->counts.violations++;
-        link->reason = -EPROTO;
-        link->buffer_start = link->buffer_end;
-        tcp_ended(endpoint, link, -EPROTO);
+        tcp_violated(endpoint, link);
         return false;
     }
     if (buffered_bytes < FRAME_BYTES + HEAD_BYTES)
@@ -359,6 +445,8 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
 {
     uint32_t buffered_bytes, rest_bytes, bytes;
 
+    while (link->bytes == 0 && tcp_brief_arrived(endpoint, link))
+        ;
     if (link->bytes == 0 && !begin_frame(endpoint, link))
         return false;
     buffered_bytes = link->buffer_end - link->buffer_start;

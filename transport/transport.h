@@ -80,7 +80,8 @@ struct event {
                            the framing, -ECONNRESET if it just went away */
 };
 
-/* What a brief message carries: a head, and a body of at most so many bytes. */
+/* What a brief message carries: a head, and a body, of so many bytes at least
+ * wherever there are such messages. */
 enum { BRIEF_HEAD = 3, BRIEF_BYTES = 2048 };
 
 struct endpoint_counts {
@@ -204,6 +205,7 @@ struct transport {
 
     /* ---- Brief messages; all NULL where there are none. ---- */
 
+    uint32_t brief_bytes; /* of the largest body */
     /*
      * A message that needs no slot and has left at once. Between two ranks they
      * arrive in their order, but not in order with slots.
@@ -217,6 +219,9 @@ struct transport {
      * of its body, or -EAGAIN: none is here. */
     int (*peek_brief)(struct endpoint *endpoint, uint32_t peer,
                       uint32_t head[BRIEF_HEAD]);
+    /* Whether one of the peer's may have come that only the system knows of:
+     * asks it, outside of poll(). NULL where it knows of none. */
+    void (*look_brief)(struct endpoint *endpoint, uint32_t peer);
     /* Takes the message that was peeked at, and as many bytes of its body as
      * peek_brief() has returned, or none. */
     void (*take_brief)(struct endpoint *endpoint, uint32_t peer, void *body,

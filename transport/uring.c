@@ -242,15 +242,26 @@ void uring_receive(struct endpoint *endpoint, struct tcp_link *link)
         request(endpoint, link);
 }
 
+/* What a request is under way for comes to that. */
+void uring_look(struct endpoint *endpoint, struct tcp_link *link)
+{
+    size_t asked_bytes;
+
+    if (link->receiving)
+        uring_collect(endpoint);
+    else if (awaits(link))
+        tcp_receive_now(endpoint, link, &asked_bytes);
+}
+
 void uring_send(struct endpoint *endpoint, struct tcp_link *link)
 {
     struct io_uring_sqe *sqe;
 
-    if (link->sending || !link->up || link->frames_count == 0)
+    if (link->sending || !link->up || !tcp_has_output(link))
         return;
     if (endpoint->peers_count <= DIRECT_LINKS && tcp_is_small(link)) {
         tcp_send_now(endpoint, link);
-        if (link->frames_count == 0)
+        if (!tcp_has_output(link))
             return;
     }
     sqe = prepare(endpoint->uring);
@@ -302,7 +313,7 @@ static void send_done(struct endpoint *endpoint, struct tcp_link *link,
         tcp_sent(endpoint, link, (size_t)result);
     else if (!is_passing(result))
         tcp_broken(endpoint, link, result);
-    if (link->frames_count > 0)
+    if (tcp_has_output(link))
         tcp_ready(endpoint, link);
 }
 

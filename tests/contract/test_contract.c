@@ -376,6 +376,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(close_allows_null),
         cmocka_unit_test(two_hundred_lives_leak_no_descriptor),
         cmocka_unit_test(brief_messages_arrive_in_order),
+        cmocka_unit_test(brief_messages_pass_by_puts),
         cmocka_unit_test(a_brief_message_finds_room_again),
         cmocka_unit_test(a_brief_message_wakes_a_sleeper),
         cmocka_unit_test(who_waits_for_room_is_woken),

@@ -241,10 +241,123 @@ static void frames_that_come_in_crumbs(void **state)
     close_raw(&cluster, &raw);
 }
 
+/* ---- Brief messages ---- */
+
+static struct tcp_frame brief_frame(uint32_t magic, uint32_t told,
+                                    uint32_t bytes)
+{
+    const struct endpoint endpoint = {.config = {.epoch = EPOCH}};
+
+    return tcp_frame_of(&endpoint, magic, told, bytes);
+}
+
+struct brief_lie {
+    const char *what;
+    uint32_t magic, told, bytes; /* with their true check word */
+    uint32_t flip;               /* bits of the check word */
+    int times;                   /* the last of them is one too many */
+};
+
+/* Others' links go on. */
+static void tell_briefly(const struct brief_lie *lie)
+{
+    static uint8_t stream[FRAME_BYTES + 4 * BRIEF_HEAD + TCP_BRIEF_BYTES];
+    struct tcp_frame frame = brief_frame(lie->magic, lie->told, lie->bytes);
+    struct event event = {.kind = EVENT_BRIEF};
+    struct endpoint_counts counts;
+    struct cluster cluster;
+    struct raw_peer raw;
+    int told = 0;
+
+    print_message("  %s\n", lie->what);
+    frame.check ^= htole32(lie->flip);
+    memcpy(stream, &frame, sizeof(frame));
+    open_with_raw(&cluster, &raw, 4, 4096);
+    for (; told < lie->times && event.kind == EVENT_BRIEF; told++) {
+        send_raw(&raw, 0, stream, sizeof(stream));
+        event = cluster_next_event(&cluster, 0);
+    }
+    while (event.kind == EVENT_BRIEF)
+        event = cluster_next_event(&cluster, 0);
+    cluster_check_lost(&event, 1, -EPROTO);
+    assert_int_equal(told, lie->times);
+    transport_tcp.counts(cluster.endpoints[0], &counts);
+    assert_int_equal(counts.violations, 1);
+    assert_int_equal(transport_tcp.put_brief(cluster.endpoints[0], 1,
+                                             (uint32_t[BRIEF_HEAD]){0}, "", 0),
+                     -ENOTCONN);
+    cluster_put(&cluster, 2, 0, 3, 4096, 5);
+    event = cluster_next_event(&cluster, 0);
+    cluster_check(&event, 2, 3, 4096, 5);
+    cluster_close(&cluster);
+    close_raw(&cluster, &raw);
+}
+
+static void a_brief_message_that_lies_costs_its_own_link(void **state)
+{
+    static const struct brief_lie lies[] = {
+        {"wrong check word", FRAME_BRIEF, 0, 8, 0x400, 1},
+        {"a body too large", FRAME_BRIEF, 0, TCP_BRIEF_BYTES + 1, 0, 1},
+        {"4 GiB", FRAME_BRIEF, 0, UINT32_MAX, 0, 1},
+        {"taken what was not given", FRAME_BRIEF, 16, 8, 0, 1},
+        {"told that nothing was taken, and less", FRAME_TELL, UINT32_MAX, 0, 0,
+         1},
+        {"more than anybody has room for", FRAME_BRIEF, 0, TCP_BRIEF_BYTES, 0,
+         TCP_QUEUE_BYTES / TCP_BRIEF_BYTES},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
+        tell_briefly(&lies[i]);
+}
+
+/* The stream is cut everywhere once, also inside the header. */
+static void a_brief_message_that_comes_in_crumbs(void **state)
+{
+    enum { BODY = 100 };
+    struct tcp_frame frame = brief_frame(FRAME_BRIEF, 0, BODY);
+    const uint32_t sent_head[BRIEF_HEAD] = {3, 1, 4};
+    uint8_t stream[FRAME_BYTES + sizeof(sent_head) + BODY], body[BODY];
+    struct cluster cluster;
+    struct raw_peer raw;
+
+    (void)state;
+    memcpy(stream, &frame, sizeof(frame));
+    memcpy(stream + FRAME_BYTES, sent_head, sizeof(sent_head));
+    for (uint32_t i = 0; i < BODY; i++)
+        stream[FRAME_BYTES + sizeof(sent_head) + i] = cluster_pattern(1, 3, i);
+    open_with_raw(&cluster, &raw, 4, 8192);
+    for (size_t at = 1; at < sizeof(stream); at++) {
+        uint32_t head[BRIEF_HEAD];
+        struct event event;
+
+        send_raw(&raw, 0, stream, at);
+        for (uint32_t i = 0; i < 20; i++)
+            assert_int_equal(
+                transport_tcp.poll(cluster.endpoints[0], &event, 1), 0);
+        assert_int_equal(
+            transport_tcp.peek_brief(cluster.endpoints[0], 1, head), -EAGAIN);
+        send_raw(&raw, 0, stream + at, sizeof(stream) - at);
+        event = cluster_next_event(&cluster, 0);
+        assert_int_equal(event.kind, EVENT_BRIEF);
+        assert_int_equal(event.peer, 1);
+        assert_int_equal(
+            transport_tcp.peek_brief(cluster.endpoints[0], 1, head), BODY);
+        assert_memory_equal(head, sent_head, sizeof(head));
+        transport_tcp.take_brief(cluster.endpoints[0], 1, body, BODY);
+        for (uint32_t i = 0; i < BODY; i++)
+            assert_int_equal(body[i], cluster_pattern(1, 3, i));
+    }
+    cluster_close(&cluster);
+    close_raw(&cluster, &raw);
+}
+
 static const struct CMUnitTest all[] = {
     cmocka_unit_test(a_frame_that_lies_costs_its_own_link),
     cmocka_unit_test(a_truncated_frame_is_a_loss_and_no_event),
     cmocka_unit_test(frames_that_come_in_crumbs),
+    cmocka_unit_test(a_brief_message_that_lies_costs_its_own_link),
+    cmocka_unit_test(a_brief_message_that_comes_in_crumbs),
 };
 
 int main(void)
