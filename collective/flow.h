@@ -60,6 +60,7 @@ enum flow_algorithm {
     FLOW_RING,     /* to the next rank only */
     FLOW_TREE,     /* binomial, from or to a root */
     FLOW_DOUBLING, /* what is known doubles with each step */
+    FLOW_HUB,      /* by way of rank 0 */
     FLOW_ALGORITHMS,
 };
 

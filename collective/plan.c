@@ -69,8 +69,11 @@ static enum flow_algorithm allowed(const struct flow *f,
     if (a == FLOW_CHOOSE || call->count == 0 ||
         (a == FLOW_TREE && reduces && !fits_scratch(f, bytes)))
         return choose(f, call);
+    if (call->call.op == CALL_REDUCE_SCATTER && a == FLOW_HUB &&
+        !plan_fits_hub(f, bytes))
+        return choose(f, call);
     if (call->call.op == CALL_ALL_REDUCE && bytes > f->whole &&
-        a != FLOW_RING && a != FLOW_TREE)
+        (a == FLOW_DIRECT || a == FLOW_DOUBLING))
         return FLOW_SPLIT;
     return a;
 }
@@ -78,18 +81,19 @@ static enum flow_algorithm allowed(const struct flow *f,
 /* ---- In words ---- */
 
 const char *const flow_algorithm_words[] = {"auto", "direct",   "split", "ring",
-                                            "tree", "doubling", NULL};
+                                            "tree", "doubling", "hub",   NULL};
 
 /* What is not in here goes directly, whatever was asked for. */
 static const uint32_t ways[CALL_OPS] = {
-    [CALL_ALL_REDUCE] = 1u << FLOW_SPLIT | 1u << FLOW_RING | 1u << FLOW_TREE,
+    [CALL_ALL_REDUCE] =
+        1u << FLOW_SPLIT | 1u << FLOW_RING | 1u << FLOW_TREE | 1u << FLOW_HUB,
     [CALL_REDUCE] = 1u << FLOW_RING | 1u << FLOW_TREE,
-    [CALL_REDUCE_SCATTER] = 1u << FLOW_RING,
+    [CALL_REDUCE_SCATTER] = 1u << FLOW_RING | 1u << FLOW_HUB,
     [CALL_BROADCAST] = 1u << FLOW_RING | 1u << FLOW_TREE,
-    [CALL_ALL_GATHER] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
-    [CALL_SPLIT] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
-    [CALL_DUPLICATE] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
-    [CALL_BARRIER] = 1u << FLOW_RING | 1u << FLOW_DOUBLING,
+    [CALL_ALL_GATHER] = 1u << FLOW_RING | 1u << FLOW_DOUBLING | 1u << FLOW_HUB,
+    [CALL_SPLIT] = 1u << FLOW_RING | 1u << FLOW_DOUBLING | 1u << FLOW_HUB,
+    [CALL_DUPLICATE] = 1u << FLOW_RING | 1u << FLOW_DOUBLING | 1u << FLOW_HUB,
+    [CALL_BARRIER] = 1u << FLOW_RING | 1u << FLOW_DOUBLING | 1u << FLOW_HUB,
 };
 
 const char *flow_way(const struct flow *flow)

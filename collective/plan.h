@@ -52,6 +52,13 @@ void plan_all_to_all(struct flow *f, const struct flow_call *call);
 void plan_barrier(struct flow *f, const struct flow_call *call,
                   enum flow_algorithm algorithm);
 
+/* plan_hub.c: of more than one rank */
+void plan_all_reduce_hub(struct flow *f, const struct flow_call *call);
+void plan_reduce_scatter_hub(struct flow *f, const struct flow_call *call);
+void plan_all_gather_hub(struct flow *f, const struct flow_call *call);
+/* Whether a reduce_scatter of such blocks can be had so. */
+bool plan_fits_hub(const struct flow *f, uint64_t bytes);
+
 /* plan_reduce.c */
 void plan_all_reduce(struct flow *f, const struct flow_call *call,
                      enum flow_algorithm algorithm);

@@ -197,6 +197,8 @@ void plan_all_gather(struct flow *f, const struct flow_call *call,
         all_gather_ring(f, call, bytes);
     else if (algorithm == FLOW_DOUBLING)
         all_gather_doubling(f, call, bytes);
+    else if (algorithm == FLOW_HUB && f->config.ranks > 1)
+        plan_all_gather_hub(f, call);
     else
         all_gather_direct(f, call, bytes);
 }

@@ -273,6 +273,8 @@ void plan_all_reduce(struct flow *f, const struct flow_call *call,
         all_reduce_ring(f, call);
     else if (algorithm == FLOW_TREE)
         all_reduce_tree(f, call);
+    else if (algorithm == FLOW_HUB)
+        plan_all_reduce_hub(f, call);
     else if (algorithm == FLOW_SPLIT)
         all_reduce_split(f, call);
     else
@@ -346,6 +348,10 @@ void plan_reduce_scatter(struct flow *f, const struct flow_call *call,
 
     if (f->config.ranks > 1 && algorithm == FLOW_RING) {
         reduce_scatter_ring(f, call, bytes);
+        return;
+    }
+    if (f->config.ranks > 1 && algorithm == FLOW_HUB) {
+        plan_reduce_scatter_hub(f, call);
         return;
     }
     for (uint32_t i = 1; i < f->config.ranks; i++) {

@@ -94,7 +94,7 @@ def alike(ranks, *arguments, ways, scenario="collectives"):
 beside = {"shm": [{}, {"TRANSPORT": "tcp"}],
           "tcp": [{"TCP_ENGINE": "uring"}, {"TCP_ENGINE": "epoll"}]}.get(
               transport, [{}])
-forced = [{"ALGO": name} for name in ("ring", "split", "tree", "doubling")]
+forced = [{"ALGO": name} for name in ("ring", "split", "tree", "doubling", "hub")]
 
 # Four communicators at once: in threads, and all in one.
 for ranks in (3,) if sanitized else (3, 4, 7) if full else (2, 3):
