@@ -147,6 +147,8 @@ struct ballot_comm {
     uint32_t server_first, servers; /* the members that count */
     uint32_t local_ranks;           /* members on this host */
     uint32_t local_cores;           /* that one of these at least may run on */
+    uint32_t brief_bytes;           /* as in flow.h */
+    bool crowded;                   /* the same */
     uint32_t epoch;
     struct settings settings;
     struct credentials credentials;

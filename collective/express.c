@@ -19,6 +19,7 @@ enum {
     LOOKS_IDLE = 2000, /* without any */
     YIELDS = 2000,     /* the ranks that must answer may need this core */
     BRIEF_LOOKS = 32,
+    BRIEF_YIELDS = 8,
 };
 
 bool express_has(const struct ballot_request *request)
@@ -53,6 +54,7 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
 {
     bool crowded = engine_crowded(), brief = flow_is_brief(comm->flow);
     int most = crowded ? YIELDS : LOOKS_IDLE;
+    int every = crowded ? BRIEF_YIELDS : BRIEF_LOOKS;
 
     for (int looks = 0, idle = 0;
          looks < LOOKS && idle < most && !engine_wanted(); looks++) {
@@ -60,7 +62,7 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
 
         if (!brief)
             moved = advance_take_events(comm, r->begun_ns);
-        else if (looks % BRIEF_LOOKS == BRIEF_LOOKS - 1)
+        else if (looks % every == every - 1)
             moved = advance_take_events(comm, engine_now());
 
         while (comm->failed == 0 && flow_step(comm->flow, r->begun_ns) > 0)
@@ -70,7 +72,8 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
         if (flow_ended(comm->flow) != NULL)
             return true;
         idle = moved ? 0 : idle + 1;
-        if (!moved && crowded)
+        /* What could be done was. */
+        if (crowded && (brief || !moved))
             sched_yield();
         else if (!moved)
             relax();

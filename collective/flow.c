@@ -29,7 +29,6 @@ int flow_open(struct flow **flow, const struct flow_config *config)
     if (f == NULL)
         return -ENOMEM;
     f->config = *config;
-    f->brief.possible = brief_possible(config);
     if (f->config.apart_bytes == 0)
         f->config.apart_bytes = APART_BYTES;
     if (f->config.direct_bytes == 0)

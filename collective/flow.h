@@ -39,6 +39,10 @@ struct flow_config {
      * move of `direct_bytes` goes from where it is until it has been taken; 0:
      * APART_BYTES, DIRECT_BYTES. */
     uint32_t apart_bytes, direct_bytes;
+    uint32_t brief_bytes; /* that all can send to all by a brief message, or 0:
+                             some have none */
+    bool crowded;         /* on some host there are more ranks than cores, and
+                             messages are system calls */
     const struct link *links; /* [ranks], the caller's; ours is not used */
 };
 

@@ -120,8 +120,11 @@ static bool awaits_credit(const struct flow *flow, uint32_t peer)
 static bool brief_awaits(const struct flow *flow, uint32_t peer)
 {
     const struct brief *b = &flow->brief;
+    uint32_t ranks = b->to_send | b->to_take;
 
-    return b->active && ((b->to_send | b->to_take) >> peer & 1) != 0;
+    if (ranks == 0)
+        ranks = b->to_answer;
+    return b->active && (ranks >> peer & 1) != 0;
 }
 
 void flow_awaited(const struct flow *flow, struct rank_mask *awaited)

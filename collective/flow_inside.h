@@ -95,13 +95,15 @@ struct stream {
 };
 
 /* A call that goes by brief messages: a block to each of some ranks, and one
- * from each. */
+ * from each; at a hub blocks go out behind those that came. */
 struct brief {
-    bool possible; /* here */
     bool active;
     bool folds;
-    uint32_t bytes;            /* of a block */
-    uint32_t to_send, to_take; /* ranks, a bit each */
+    bool looks; /* asks the system for what must come, not only the queues */
+    uint32_t bytes;                  /* of a rank's block */
+    uint32_t send_bytes, take_bytes; /* of a message */
+    uint32_t to_send, to_take;       /* ranks, a bit each */
+    uint32_t to_answer;              /* to send when all has been taken */
     uint32_t early;            /* whose next message no call has taken yet */
     uint32_t head[BRIEF_HEAD]; /* of every message of this call */
     const uint8_t *from;
@@ -197,7 +199,6 @@ void flow_fold(struct flow *flow, const struct folding *folding);
 
 /* ---- flow_brief.c ---- */
 
-bool brief_possible(const struct flow_config *config);
 /* Whether all ranks send that call so. */
 bool brief_takes(const struct flow *flow, const struct flow_call *call);
 void brief_begin(struct flow *flow);

@@ -150,6 +150,8 @@ int parts_open(struct ballot_comm *comm, char *why)
         .window = comm->settings.window,
         .slot_bytes = comm->slot_bytes,
         .epoch = comm->epoch,
+        .brief_bytes = comm->brief_bytes,
+        .crowded = comm->crowded,
         .links = comm->links,
     };
     int rc = open_crew(comm);

@@ -19,6 +19,8 @@
 _Static_assert((int)ERROR_BYTES >= (int)WHY_BYTES,
                "comm->transport_why has room for what a transport says");
 
+enum { FEW_RANKS = 16 };
+
 /* ---- Endpoints ---- */
 
 static int open_endpoint(struct ballot_comm *comm, enum place place,
@@ -132,12 +134,12 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
 
 /* The best place that both have; only what was asked for, if something was. A
  * rank reaches itself over shm. */
-static enum place choose_place(const struct ballot_comm *comm, uint32_t rank,
+static enum place choose_place(const struct ballot_comm *comm, bool itself,
                                bool local, bool devices)
 {
     const uint32_t want = comm->settings.transport;
 
-    if (rank == comm->rank || want == WANT_SHM ||
+    if (itself || want == WANT_SHM ||
         (local && (want == WANT_AUTO || want == WANT_NO_VERBS)))
         return PLACE_SHM;
     if (want == WANT_VERBS)
@@ -173,21 +175,68 @@ static int refuse_shm(const struct ballot_comm *comm, uint32_t rank, bool same,
     return -EHOSTUNREACH;
 }
 
-/* Members that are bound each to its own core have as many as they are. */
-static void count_local(struct ballot_comm *comm, const struct places *table)
+/* The members on one member's host, and how many cores they have together:
+ * members that are bound each to its own core have as many as they are. */
+static void count_host(const struct ballot_comm *comm,
+                       const struct places *table, uint32_t member,
+                       uint32_t *members, uint32_t *cores)
 {
-    const struct address *ours = &table[comm->rank].address[PLACE_SHM];
-    uint64_t cores[CORE_WORDS] = {0};
+    const struct address *host = &table[member].address[PLACE_SHM];
+    uint64_t set[CORE_WORDS] = {0};
 
+    *members = *cores = 0;
     for (uint32_t m = 0; m < comm->members; m++) {
-        if (!shm_same_host(ours, &table[m].address[PLACE_SHM]))
+        if (!shm_same_host(host, &table[m].address[PLACE_SHM]))
             continue;
-        comm->local_ranks++;
+        ++*members;
         for (uint32_t w = 0; w < CORE_WORDS; w++)
-            cores[w] |= table[m].cores[w];
+            set[w] |= table[m].cores[w];
     }
     for (uint32_t w = 0; w < CORE_WORDS; w++)
-        comm->local_cores += (uint32_t)__builtin_popcountll(cores[w]);
+        *cores += (uint32_t)__builtin_popcountll(set[w]);
+}
+
+/* How members r and s reach each other. */
+static enum place place_between(const struct ballot_comm *comm,
+                                const struct places *table, uint32_t r,
+                                uint32_t s)
+{
+    const struct address *ours = table[r].address, *theirs = table[s].address;
+    bool same = shm_same_host(&ours[PLACE_SHM], &theirs[PLACE_SHM]);
+    bool devices = verbs_address_is_there(&ours[PLACE_VERBS]) &&
+                   verbs_address_is_there(&theirs[PLACE_VERBS]);
+
+    return choose_place(comm, false, same, devices);
+}
+
+static const struct transport *const transports[ENDPOINTS_MAX] = {
+    [PLACE_SHM] = &transport_shm,
+    [PLACE_VERBS] = &transport_verbs,
+    [PLACE_TCP] = &transport_tcp,
+};
+
+/* What all ranks must see alike, so it is asked of all, if they are not many:
+ * where they are, nobody uses it. */
+static void look_at_all(struct ballot_comm *comm, const struct places *table)
+{
+    bool shared = false, apart = false;
+
+    comm->brief_bytes = comm->ranks > FEW_RANKS ? 0 : UINT32_MAX;
+    for (uint32_t r = 0; r < comm->ranks && comm->ranks <= FEW_RANKS; r++) {
+        uint32_t members, cores;
+
+        count_host(comm, table, r, &members, &cores);
+        shared |= members > cores;
+        for (uint32_t s = 0; s < r; s++) {
+            enum place place = place_between(comm, table, r, s);
+            uint32_t bytes = transports[place]->brief_bytes;
+
+            apart |= place != PLACE_SHM;
+            if (bytes < comm->brief_bytes)
+                comm->brief_bytes = bytes;
+        }
+    }
+    comm->crowded = shared && apart;
 }
 
 static int choose_places(struct ballot_comm *comm, const struct places *table,
@@ -206,7 +255,7 @@ static int choose_places(struct ballot_comm *comm, const struct places *table,
             continue;
         if (!local && r != comm->rank && comm->settings.transport == WANT_SHM)
             return refuse_shm(comm, r, same, why);
-        wanted[choose_place(comm, r, local, devices)][r] = true;
+        wanted[choose_place(comm, r == comm->rank, local, devices)][r] = true;
     }
     return 0;
 }
@@ -326,7 +375,8 @@ int places_connect(struct ballot_comm *comm, const struct places *table,
         if (wanted[place] == NULL)
             rc = -ENOMEM;
     }
-    count_local(comm, table);
+    count_host(comm, table, comm->rank, &comm->local_ranks, &comm->local_cores);
+    look_at_all(comm, table);
     if (rc == 0)
         rc = choose_places(comm, table, wanted, why);
     if (rc == 0)

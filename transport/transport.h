@@ -257,11 +257,6 @@ static inline bool link_offers(const struct link *link, void *memory,
                                    place);
 }
 
-static inline bool link_has_brief(const struct link *link)
-{
-    return link->transport != NULL && link->transport->put_brief != NULL;
-}
-
 /* What arrived in `slot` was read. */
 static inline void link_release(const struct link *link, uint32_t slot)
 {

@@ -293,6 +293,8 @@ void net_open(uint32_t ranks, uint64_t seed)
             .epoch = EPOCH,
             .apart_bytes = 64,
             .direct_bytes = 192,
+            .brief_bytes = net.brief ? BRIEF_BYTES : 0,
+            .crowded = net.crowded,
             .links = n->links,
         };
 

@@ -62,7 +62,8 @@ struct net {
     uint64_t apart, held; /* puts that landed elsewhere, that were not staged */
     struct node nodes[RANKS];
     uint64_t random;
-    bool brief; /* net_open() gives them brief messages */
+    bool brief;   /* net_open() gives them brief messages */
+    bool crowded; /* and says that they share cores */
     uint64_t briefs;
     uint32_t liar; /* or RANKS */
     uint64_t lies;

@@ -66,7 +66,9 @@ static void test_brief_lies(void **state)
 {
     net.brief = true;
     test_lies(state);
-    net.brief = false;
+    net.crowded = true;
+    test_lies(state);
+    net.brief = net.crowded = false;
 }
 
 /* ---- What ranks have called ---- */
