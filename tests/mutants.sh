@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # mutants.sh - puts one defect at a time into a copy of the sources of the round,
-# of verbs or of redundant rounds, and sees whether the simulation or the unit
-# tests notice.
+# of verbs, of redundant rounds or of flows, and sees whether the simulation or
+# the unit tests notice.
 #
 #   mutants.sh [NAME...]     only these; see tests/mutants/
 #
@@ -36,6 +36,8 @@ sources="aggregate/kernels.c aggregate/portable.c aggregate/reduce_portable.c
 redundant="$(cd "$root" && ls aspis/*.c)
     collective/inquest.c collective/evidence.c aggregate/kernels.c
     aggregate/portable.c aggregate/reduce_portable.c aggregate/feedback.c"
+flows="$(cd "$root" && ls collective/{flow,plan}*.c | grep -v flows.c)
+    aggregate/reduce_portable.c"
 export root work cc flags seeds more limit_s
 
 # The kernels of one instruction set are enough; the others stand in as absent.
@@ -71,10 +73,16 @@ base()
     cp "$root"/tests/unit/{verifier_*,guarded}.[ch] \
         "$root"/tests/unit/test_verifier{,_rules,_races,_copies}.c \
         "$root"/tests/unit/test_{inquest,evidence}.c "$work/base/tests/aspis/"
+    mkdir -p "$work/flow" "$work/base/tests/flow"
+    cp "$root"/tests/unit/flow_*.[ch] "$root"/tests/unit/test_flow{,_lies}.c \
+        "$work/base/tests/flow/"
     cd "$work/base" || return 1
+    for source in $flows tests/flow/*.c; do
+        echo "$source" flow
+    done > "$work/list"
     for source in $redundant tests/aspis/*.c absent.c; do
         echo "$source" aspis
-    done > "$work/list"
+    done >> "$work/list"
     for source in $sources $mutable tests/sim/*.c tests/test_*.c \
         tests/unit/verifier_oracle.c absent.c; do
         echo "$source" base
@@ -129,10 +137,16 @@ judge_verbs()
         -lpthread -lm
 }
 
-# And for redundant rounds.
+# For redundant rounds.
 judge_aspis()
 {
     judge_units "$1" -lm -lpthread
+}
+
+# And for flows.
+judge_flow()
+{
+    judge_units "$1" -lm
 }
 
 # Each unit test of the folder $1, linked with everything else there and $2...
@@ -179,6 +193,7 @@ mutate()
     file=$(sed -n '1s/^# //p' "$root/tests/mutants/$name.sed")
     [[ $file != transport/verbs* ]] || part=verbs
     [[ ! $file =~ ^(aspis/|collective/(inquest|evidence)[.]) ]] || part=aspis
+    [[ ! $file =~ ^collective/(flow|plan) ]] || part=flow
     # Beside the original, for what it includes.
     place=$work/base/${file%.c}.$name.c
     touch "$work/$name.bad"
@@ -200,10 +215,11 @@ mutate()
     fi
     rm -rf "$dir"
 }
-export -f try judge_base judge_verbs judge_aspis judge_units simulate mutate
+export -f try judge_base judge_verbs judge_aspis judge_flow judge_units
+export -f simulate mutate
 
 base || exit 1
-for part in base verbs aspis; do
+for part in base verbs aspis flow; do
     mkdir -p "$work/none_$part"
     ln "$work/$part"/*.o "$work/none_$part/"
     more=0 "judge_$part" "$work/none_$part" || exit 1

@@ -1,0 +1,2 @@
+# collective/flow_stream.c
+s/ || credited > s->sequence//

@@ -1,0 +1,2 @@
+# collective/flow_carry.c
+s/holds = apart[.]stays || m->held > 0/holds = false/
