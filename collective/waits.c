@@ -28,7 +28,9 @@ void waits_describe(const struct ballot_comm *comm, uint64_t number,
     told->noted = flow_noted(flow);
     told->at = flow_at(flow);
     told->called = flow_recall(flow, number, &told->call);
-    if (told->at - 1 < told->noted)
+    if (told->at == UINT64_MAX) /* what came last */
+        flow_recall(flow, told->noted - 1, &told->under);
+    else
         flow_recall(flow, told->at - 1, &told->under);
     /* Who has begun to wait just now may not have to for long. */
     since = flow_progress(flow);
@@ -57,6 +59,22 @@ static uint32_t next_of(const struct ballot_comm *comm, uint32_t rank)
                : RANKS_MAX;
 }
 
+/* What that rank has called as that number, or has been in since; false: it
+ * has not come so far. */
+static bool has_passed(const struct ballot_comm *comm, uint32_t rank,
+                       uint64_t number, struct call *call)
+{
+    const struct told *told = &comm->said[rank];
+
+    if (told->noted <= number || told->at <= number)
+        return false;
+    *call =
+        told->called && told->call.round == number ? told->call : told->under;
+    if (rank == comm->rank)
+        flow_recall(comm->flow, number, call);
+    return call->round >= number;
+}
+
 static void cross(const struct ballot_comm *comm, uint32_t a, uint32_t b,
                   const struct call *theirs, struct difference *difference)
 {
@@ -71,21 +89,19 @@ static bool follow(const struct ballot_comm *comm, uint32_t rank, uint32_t *end,
                    struct difference *difference)
 {
     for (uint32_t steps = 0;; steps++) {
-        const struct told *a = &comm->said[rank], *b;
         uint32_t next = next_of(comm, rank);
+        struct call call;
 
         *end = rank;
         if (next == RANKS_MAX)
             return false;
-        b = &comm->said[next];
         /* It has made the call that comes after the exchange here. */
-        if (b->noted > a->noted && b->at > a->noted && b->called &&
-            b->call.round == a->noted) {
-            cross(comm, rank, next, &b->call, difference);
+        if (has_passed(comm, next, comm->said[rank].noted, &call)) {
+            cross(comm, rank, next, &call, difference);
             return true;
         }
         if (steps >= comm->ranks) { /* all around */
-            cross(comm, rank, next, &b->under, difference);
+            cross(comm, rank, next, &comm->said[next].under, difference);
             return true;
         }
         rank = next;

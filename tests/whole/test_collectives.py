@@ -9,6 +9,7 @@ sample by a seed, or all of it, which takes minutes; with so many ranks.
 """
 
 import os
+import re
 import sys
 
 from whole import (EPROTO, ETIMEDOUT, PATIENCE_S, SLOW, Job, check, done,
@@ -64,6 +65,20 @@ def crowded():
         job.finish("crowded")
 
 
+def crossed():
+    timeout = 600 * SLOW
+    with Job(3, "crossed", f"later_ms={timeout // 6}",
+             TIMEOUT_MS=timeout) as job:
+        for r, line in zip(job.ranks, job.wait_all("crossed")):
+            check(f"rank {r.rank}: an exchange that rank 2 leaves out is "
+                  "named, and what rank 2 has called",
+                  line and line.number("rc") == EPROTO and
+                  re.search(r"rank [01] called recv of 1 float32 from rank 2, "
+                            r"rank 2 called (all_)?gather of 1 ",
+                            line["text"]), line and line.text)
+        job.finish("crossed")
+
+
 def stopped():
     with Job(3, "stopped", SERVERS="root", QUORUM=2) as job:
         exchanges = job.wait_all("exchange")
@@ -114,5 +129,6 @@ else:
         run(4, "one_of=1000")
 unsent()
 crowded()
+crossed()
 stopped()
 done()

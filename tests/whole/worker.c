@@ -84,6 +84,7 @@ static const struct {
     {"mistake", mistake},   {"remake", remake},
     {"cancel", cancel},     {"survive", survive},
     {"inherit", inherit},   {"stopped", stopped},
+    {"crossed", crossed},
 };
 
 int main(int count, char **words)

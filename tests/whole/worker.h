@@ -71,6 +71,7 @@ int collectives(void); /* every one, or a sample */
 int beside(void);      /* on several communicators at once */
 int crowded(void);     /* more requests in a group than there are */
 int unsent(void);      /* what nobody sends is received */
+int crossed(void);     /* an exchange that one rank leaves out */
 int stopped(void);     /* calls after one that has failed, with a quorum */
 int programs(void);    /* of calls by a seed, some of them wrong */
 int signum(void);

@@ -112,6 +112,33 @@ int unsent(void)
     return 0;
 }
 
+/* Rank 2 leaves out an exchange, and is further than the call after it when
+ * ranks are asked: its deadline is the first. */
+int crossed(void)
+{
+    struct ballot_comm *comm = join(NULL);
+    int rank = ballot_comm_rank(comm), rc = 0;
+    float sent = 1, got[3] = {0};
+
+    need(ballot_barrier(comm, NULL), comm, "barrier");
+    if (rank != 2) {
+        sleep_ms(option("later_ms", 100));
+        ballot_group_start();
+        for (int r = 0; r < 3; r++) {
+            ballot_send(&sent, 1, BALLOT_FLOAT32, r, comm, NULL);
+            ballot_recv(&got[r], 1, BALLOT_FLOAT32, r, comm, NULL);
+        }
+        rc = ballot_group_end();
+    }
+    if (rc == 0)
+        rc = ballot_gather(&sent, got, 1, BALLOT_FLOAT32, 1, comm, NULL);
+    if (rc == 0)
+        rc = ballot_all_gather(&sent, got, 1, BALLOT_FLOAT32, comm, NULL);
+    say("crossed rc=%d text=%s", rc, ballot_last_error(comm));
+    ballot_comm_finalize(&comm);
+    return 0;
+}
+
 /* Rank 2 receives another type than rank 1 sends. With a quorum only votes go
  * on there. */
 int stopped(void)
