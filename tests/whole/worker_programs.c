@@ -209,6 +209,7 @@ static void change_kind(struct call_plan *plan)
 static void deviate(struct program *p, int ranks)
 {
     struct call_plan *plan = &p->steps[p->at].plan, swapped = *plan;
+    enum ballot_type was = plan->type;
 
     switch (p->fate) {
     case FATE_COUNT: plan->count++; break;
@@ -216,8 +217,11 @@ static void deviate(struct program *p, int ranks)
         plan->type = plan->type == BALLOT_FLOAT32 ? BALLOT_FLOAT64
                      : plan->type == BALLOT_UINT8 ? BALLOT_INT8
                                                   : BALLOT_UINT8;
-        if (plan->kind == CALLS_VOTE)
-            plan->type = BALLOT_FLOAT64;
+        /* Whole numbers do not vote: that would be no call. */
+        if (plan->kind == CALLS_VOTE ||
+            (call_reduces(plan->kind) && plan->op == BALLOT_MAJORITY))
+            plan->type =
+                was == BALLOT_FLOAT64 ? BALLOT_FLOAT32 : BALLOT_FLOAT64;
         break;
     case FATE_OP:
         plan->op = plan->op == BALLOT_MAX ? BALLOT_MIN : BALLOT_MAX;
