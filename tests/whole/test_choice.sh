@@ -51,7 +51,8 @@ goes()
 
 cannot=", which this call cannot have"
 goes "" shm all_reduce 1K "brief messages over shm"
-goes "" tcp all_reduce 1K "direct over tcp"
+goes "" tcp all_reduce 1K "brief messages over tcp"
+goes "" tcp all_reduce 64K "direct over tcp"
 goes "" shm all_reduce 1M "split over shm"
 goes tree tcp all_reduce 1K "tree over tcp; BALLOT_ALGO is tree"
 goes tree shm all_reduce 1M "split over shm; BALLOT_ALGO is tree$cannot"
