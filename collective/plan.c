@@ -11,6 +11,10 @@ enum {
      * cost more than the steps of a tree. */
     DIRECT_RANKS = 16,
     SPLIT_RANKS = 32,
+    /* Where ranks share cores (4 of them, on 2): */
+    HUB_BYTES = 1 << 20,    /* a sum of so many by way of rank 0 */
+    CHAIN_BYTES = 16 << 10, /* broadcasts from there on down a chain, which
+                               gives everybody one thing to send */
 };
 
 static bool fits_scratch(const struct flow *f, uint64_t bytes)
@@ -21,6 +25,8 @@ static bool fits_scratch(const struct flow *f, uint64_t bytes)
 static enum flow_algorithm choose_all_reduce(const struct flow *f,
                                              uint64_t bytes)
 {
+    if (f->config.crowded && f->config.ranks > 2 && bytes <= HUB_BYTES)
+        return FLOW_HUB;
     if (f->config.ranks > DIRECT_RANKS && fits_scratch(f, bytes))
         return FLOW_TREE;
     if (bytes <= f->whole && f->config.ranks <= DIRECT_RANKS)
@@ -42,6 +48,8 @@ static enum flow_algorithm choose(const struct flow *f,
         return fits_scratch(f, bytes) ? FLOW_TREE : FLOW_RING;
     case CALL_REDUCE_SCATTER: return few ? FLOW_DIRECT : FLOW_RING;
     case CALL_BROADCAST:
+        if (f->config.crowded && bytes >= CHAIN_BYTES)
+            return FLOW_RING;
         if (few)
             return FLOW_DIRECT;
         return bytes <= f->payload ? FLOW_TREE : FLOW_RING;
