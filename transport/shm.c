@@ -176,7 +176,7 @@ static int link_peers(struct endpoint *endpoint, const struct mesh_peer *peers,
     }
     exchanged = shm_links_exchange(endpoint->links, endpoint->config.ranks,
                                    &endpoint->layout, endpoint->page_descriptor,
-                                   deadline_ns);
+                                   deadline_ns, endpoint->config.bell);
     if (wanted[rank])
         rc = shm_link_self(&endpoint->links[rank], &endpoint->layout,
                            endpoint->page);

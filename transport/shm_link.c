@@ -360,9 +360,9 @@ static uint32_t meet_all(struct shm_link *links, uint32_t ranks,
 
 int shm_links_exchange(struct shm_link *links, uint32_t ranks,
                        const struct shm_layout *layout, int page,
-                       uint64_t deadline_ns)
+                       uint64_t deadline_ns, const int *bell)
 {
-    struct pollfd *waiting = calloc(ranks, sizeof(*waiting));
+    struct pollfd *waiting = calloc(ranks + 1, sizeof(*waiting));
     uint32_t count;
     bool crowded;
     int failure = 0;
@@ -376,7 +376,11 @@ int shm_links_exchange(struct shm_link *links, uint32_t ranks,
         if (now >= deadline_ns)
             break;
         /* Nothing tells when a crowd of descriptors is gone: look again. */
-        poll(waiting, count, crowded ? 1 : stream_wait_ms(now, deadline_ns));
+        if (stream_poll(waiting, count, bell,
+                        crowded ? 1 : stream_wait_ms(now, deadline_ns))) {
+            failure = -ECANCELED;
+            break;
+        }
     }
     free(waiting);
     for (uint32_t i = 0; i < ranks; i++) {

@@ -109,10 +109,11 @@ int shm_socket_address(struct sockaddr_storage *socket_address,
  *   -EPROTO      what the peer offered cannot be trusted or is of other sizes
  *   -EACCES      the peer runs as another user
  *   -ECONNRESET  it went away
+ *   -ECANCELED   the bell (NULL: none) has rung; nobody is waited for then
  */
 int shm_links_exchange(struct shm_link *links, uint32_t ranks,
                        const struct shm_layout *layout, int page,
-                       uint64_t deadline_ns);
+                       uint64_t deadline_ns, const int *bell);
 
 /* Makes the link of a rank to itself LINK_UP; `page` is our own. */
 int shm_link_self(struct shm_link *link, const struct shm_layout *layout,

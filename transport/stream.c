@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stream.c - frames over a non-blocking stream socket. */
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -71,4 +72,14 @@ int stream_wait_ms(uint64_t now_ns, uint64_t until_ns)
         return 0;
     wait_ms = (until_ns - now_ns - 1) / NS_PER_MS + 1;
     return wait_ms < WAIT_MS_MAX ? (int)wait_ms : WAIT_MS_MAX;
+}
+
+bool stream_poll(struct pollfd *polls, uint32_t count, const int *bell,
+                 int timeout_ms)
+{
+    polls[count] = (struct pollfd){
+        .fd = bell == NULL ? -1 : *bell, /* which poll() leaves out */
+        .events = POLLIN,
+    };
+    return poll(polls, count + 1, timeout_ms) > 0 && polls[count].revents != 0;
 }

@@ -58,4 +58,10 @@ bool stream_ended(int descriptor);
 /* The time for poll(): until `until_ns`, rounded up, within its range. */
 int stream_wait_ms(uint64_t now_ns, uint64_t until_ns);
 
+/* poll() of polls[count], which has room for one more, and of the bell, if that
+ * is not NULL. Whether it has rung. */
+struct pollfd;
+bool stream_poll(struct pollfd *polls, uint32_t count, const int *bell,
+                 int timeout_ms);
+
 #endif

@@ -247,7 +247,7 @@ int verbs_links_exchange(struct endpoint *endpoint,
                          const struct verbs_route *routes, uint64_t deadline_ns)
 {
     uint32_t ranks = endpoint->config.ranks;
-    struct pollfd *waiting = calloc(ranks, sizeof(*waiting));
+    struct pollfd *waiting = calloc(ranks + 1, sizeof(*waiting));
     uint32_t count = 0;
     int failure = waiting == NULL ? -ENOMEM : 0;
 
@@ -269,8 +269,13 @@ int verbs_links_exchange(struct endpoint *endpoint,
         if (now_ns >= deadline_ns)
             break;
         /* Nothing wakes us when windows are open: look again. */
-        poll(waiting, count,
-             endpoint->sealed > 0 ? 1 : stream_wait_ms(now_ns, deadline_ns));
+        if (stream_poll(waiting, count, endpoint->config.bell,
+                        endpoint->sealed > 0
+                            ? 1
+                            : stream_wait_ms(now_ns, deadline_ns))) {
+            failure = -ECANCELED;
+            break;
+        }
     }
     free(waiting);
     for (uint32_t i = 0; i < ranks; i++)

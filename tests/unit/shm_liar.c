@@ -28,6 +28,7 @@ struct shm_link liar;
 struct shm_layout layout;
 void *liar_page;
 int liar_listener;
+const int *victim_bell;
 static int liar_page_descriptor;
 
 uint64_t in_ms(uint64_t ms)
@@ -41,7 +42,9 @@ void party_open(struct party *party, uint32_t rank)
                                      .ranks = RANKS,
                                      .slots = SLOTS,
                                      .slot_bytes = SLOT_BYTES,
-                                     .credentials = &credentials};
+                                     .credentials = &credentials,
+                                     .bell =
+                                         rank == VICTIM ? victim_bell : NULL};
 
     *party = (struct party){.rank = rank};
     assert_int_equal(shm->open(&party->endpoint, &config), 0);
@@ -125,7 +128,7 @@ void liar_begin_linked(void)
 {
     liar_begin(5000);
     assert_int_equal(shm_links_exchange(&liar, 1, &layout, liar_page_descriptor,
-                                        in_ms(5000)),
+                                        in_ms(5000), NULL),
                      0);
     liar_settle(0);
 }

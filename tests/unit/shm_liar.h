@@ -29,6 +29,7 @@ extern struct shm_link liar;
 extern struct shm_layout layout;
 extern void *liar_page;
 extern int liar_listener;
+extern const int *victim_bell; /* ends its connect(), or NULL */
 
 uint64_t in_ms(uint64_t ms);
 void party_open(struct party *party, uint32_t rank);

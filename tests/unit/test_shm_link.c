@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -117,6 +118,26 @@ static void a_peer_that_leaves_at_once_is_named_at_once(void **state)
     assert_true(stream_now_ns() - start_ns < 2000000000u);
     liar_harmed_nobody();
     liar_end();
+}
+
+/* Who waits for the offer of one who stalls. */
+static void a_bell_ends_the_exchange(void **state)
+{
+    uint64_t start_ns = stream_now_ns();
+    int bell = eventfd(0, EFD_CLOEXEC);
+
+    (void)state;
+    assert_true(bell >= 0);
+    victim_bell = &bell;
+    liar_begin(5000);
+    usleep(100000);
+    assert_int_equal(eventfd_write(bell, 1), 0);
+    liar_settle(-ECANCELED);
+    victim_bell = NULL;
+    assert_true(stream_now_ns() - start_ns < 2000000000u);
+    liar_harmed_nobody();
+    liar_end();
+    close(bell);
 }
 
 static void another_user_is_refused(void **state)
@@ -270,6 +291,7 @@ int main(void)
         cmocka_unit_test(an_offer_that_lies_costs_its_own_link_only),
         cmocka_unit_test(a_peer_that_stalls_costs_its_own_link_only),
         cmocka_unit_test(a_peer_that_leaves_at_once_is_named_at_once),
+        cmocka_unit_test(a_bell_ends_the_exchange),
         cmocka_unit_test(another_user_is_refused),
         cmocka_unit_test(impossible_slots_are_refused),
         cmocka_unit_test(every_slot_of_every_rank_is_inside),
