@@ -96,8 +96,8 @@ bool advance_take_events(struct ballot_comm *comm, uint64_t now_ns)
 
 /*
  * Numbers the call, so that ranks know which of the others' is the same one.
- * With a quorum votes may be a rank's alone and have no number, as sends and
- * receives never have one.
+ * With a quorum votes may be a rank's alone and have no number. Sends and
+ * receives never have one, but that of the call behind them.
  */
 void advance_number(struct ballot_comm *comm, struct ballot_request *r)
 {
@@ -105,10 +105,9 @@ void advance_number(struct ballot_comm *comm, struct ballot_request *r)
     struct call call;
 
     if (r->kind == REQUEST_FLOW) {
-        if (r->flow.call.op == CALL_SEND)
-            return;
         r->flow.call.round = flow_noted(comm->flow);
-        flow_note(comm->flow, &r->flow.call);
+        if (r->flow.call.op != CALL_SEND)
+            flow_note(comm->flow, &r->flow.call);
         return;
     }
     if (comm->settings.quorum != 0)

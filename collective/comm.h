@@ -120,6 +120,7 @@ struct ballot_request {
 /* What a rank that was asked has said of its calls (waits.c). */
 struct told {
     uint64_t noted;     /* how many it has made */
+    uint64_t before;    /* how many of these came before what is under way */
     uint64_t at;        /* 1 + the number of the flow under way; 0: an exchange,
                            UINT64_MAX: there is none */
     struct call call;   /* that was asked about; */
@@ -127,7 +128,7 @@ struct told {
                            has stood still for long */
     uint32_t waits_for; /* because of this rank; RANKS_MAX: no such */
     uint32_t called;    /* whether it has made that call */
-    uint8_t padding[40];
+    uint8_t padding[32];
 };
 _Static_assert(sizeof(struct told) == 2 * LINE_BYTES,
                "it comes behind a header line");

@@ -143,8 +143,8 @@ void flow_count(const struct flow *flow, struct flow_counts *counts);
 
 /* We called this, votes too; call->round are consecutive. */
 void flow_note(struct flow *flow, const struct call *call);
-/* Of the call under way, or the next; that of an exchange is its
- * communicator's next. */
+/* Of the call under way, or the next; of an exchange, which has none, that of
+ * the call behind it. */
 uint64_t flow_number(const struct flow *flow);
 /* What is under way is an exchange, which has no such number. */
 bool flow_exchanges(const struct flow *flow);

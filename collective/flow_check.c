@@ -39,8 +39,7 @@ uint64_t flow_noted(const struct flow *flow)
 
 uint64_t flow_number(const struct flow *flow)
 {
-    return flow->active && !flow->exchanges ? flow->call.call.round
-                                            : flow->noted_count;
+    return flow->active ? flow->call.call.round : flow->noted_count;
 }
 
 bool flow_exchanges(const struct flow *flow)

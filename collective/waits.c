@@ -27,6 +27,7 @@ void waits_describe(const struct ballot_comm *comm, uint64_t number,
         return;
     told->noted = flow_noted(flow);
     told->at = flow_at(flow);
+    told->before = flow_number(flow);
     told->called = flow_recall(flow, number, &told->call);
     if (told->at == UINT64_MAX) /* what came last */
         flow_recall(flow, told->noted - 1, &told->under);
@@ -96,7 +97,7 @@ static bool follow(const struct ballot_comm *comm, uint32_t rank, uint32_t *end,
         if (next == RANKS_MAX)
             return false;
         /* It has made the call that comes after the exchange here. */
-        if (has_passed(comm, next, comm->said[rank].noted, &call)) {
+        if (has_passed(comm, next, comm->said[rank].before, &call)) {
             cross(comm, rank, next, &call, difference);
             return true;
         }
@@ -115,6 +116,7 @@ static void describe_own(struct ballot_comm *comm)
 
 bool waits_cross(struct ballot_comm *comm, struct difference *difference)
 {
+    struct rank_mask awaited = {0};
     uint32_t end;
 
     /* Else who is silent is the cause. */
@@ -123,8 +125,12 @@ bool waits_cross(struct ballot_comm *comm, struct difference *difference)
     describe_own(comm);
     if (follow(comm, comm->rank, &end, difference))
         return true;
+    if (comm->holding)
+        awaited = comm->held.missing;
+    flow_awaited(comm->flow, &awaited);
     for (uint32_t r = 0; r < comm->ranks; r++)
-        if (mask_has(&comm->behind, r) && follow(comm, r, &end, difference))
+        if ((mask_has(&comm->behind, r) || mask_has(&awaited, r)) &&
+            follow(comm, r, &end, difference))
             return true;
     return false;
 }

@@ -65,17 +65,17 @@ def crowded():
         job.finish("crowded")
 
 
-def crossed():
+def crossed(extra, called):
     timeout = 600 * SLOW
-    with Job(3, "crossed", f"later_ms={timeout // 6}",
+    with Job(3, "crossed", f"later_ms={timeout // 6}", f"extra={extra}",
              TIMEOUT_MS=timeout) as job:
         for r, line in zip(job.ranks, job.wait_all("crossed")):
-            check(f"rank {r.rank}: an exchange that rank 2 leaves out is "
-                  "named, and what rank 2 has called",
+            check(f"rank {r.rank}: an exchange that rank 2 calls too late is "
+                  f"named, and that rank 2 called {called}",
                   line and line.number("rc") == EPROTO and
                   re.search(r"rank [01] called recv of 1 float32 from rank 2, "
-                            r"rank 2 called (all_)?gather of 1 ",
-                            line["text"]), line and line.text)
+                            f"rank 2 called {called}", line["text"]),
+                  line and line.text)
         job.finish("crossed")
 
 
@@ -129,6 +129,7 @@ else:
         run(4, "one_of=1000")
 unsent()
 crowded()
-crossed()
+crossed(0, "(all_)?gather of 1 ")
+crossed(1, "barrier")
 stopped()
 done()
