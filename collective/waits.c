@@ -116,7 +116,6 @@ static void describe_own(struct ballot_comm *comm)
 
 bool waits_cross(struct ballot_comm *comm, struct difference *difference)
 {
-    struct rank_mask awaited = {0};
     uint32_t end;
 
     /* Else who is silent is the cause. */
@@ -125,12 +124,9 @@ bool waits_cross(struct ballot_comm *comm, struct difference *difference)
     describe_own(comm);
     if (follow(comm, comm->rank, &end, difference))
         return true;
-    if (comm->holding)
-        awaited = comm->held.missing;
-    flow_awaited(comm->flow, &awaited);
+    /* Whom we wait for may wait, in a collective, for one of these. */
     for (uint32_t r = 0; r < comm->ranks; r++)
-        if ((mask_has(&comm->behind, r) || mask_has(&awaited, r)) &&
-            follow(comm, r, &end, difference))
+        if (follow(comm, r, &end, difference))
             return true;
     return false;
 }
