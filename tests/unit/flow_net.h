@@ -41,7 +41,9 @@ struct wire {
     struct note notes[NOTES];
     uint32_t notes_given, notes_here, notes_taken; /* since the beginning */
 
-    uint8_t staged[SLOTS][SLOT_BYTES], slots[SLOTS][SLOT_BYTES];
+    /* As slots are, for all types. */
+    _Alignas(16) uint8_t staged[SLOTS][SLOT_BYTES];
+    _Alignas(16) uint8_t slots[SLOTS][SLOT_BYTES];
     bool leaving[SLOTS];
     struct put puts[QUEUE];
     uint32_t first, count;
