@@ -39,6 +39,7 @@ struct bench_case {
     uint32_t voters;          /* of ROWS */
     size_t row_words;         /* of ROWS from DRAM; 0: a ResNet-50 */
     bool alike;               /* of ROWS: all their lines are equal */
+    bool values;              /* of ROWS: values of a fold, not signs */
     uint32_t scratch;         /* of ROWS: float arrays for all coordinates */
 };
 

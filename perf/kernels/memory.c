@@ -78,6 +78,14 @@ static void fill_floats(float *values, size_t first, size_t end)
         values[i] = (float)(int32_t)(random_word(i) >> 40) * 0x1p-23f - 1.0f;
 }
 
+static void fill_values(uint64_t *words, size_t first, size_t end)
+{
+    const uint64_t clear = 0x7000700070007000, set = 0x3000300030003000;
+
+    for (size_t i = first; i < end; i++)
+        words[i] = (random_word(i) & ~clear) | set;
+}
+
 static void fill_zeros(uint64_t *words, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++)
@@ -117,6 +125,7 @@ int bench_memory_fill(struct bench_memory *memory, enum bench_area area,
     switch (area) {
     case BENCH_BITS: fill_bits(at, first / 8, bytes / 8); break;
     case BENCH_ALIKE: fill_alike(at, first / 8, bytes / 8); break;
+    case BENCH_VALUES: fill_values(at, first / 8, bytes / 8); break;
     case BENCH_FLOATS: fill_floats(at, first / 4, bytes / 4); break;
     default: fill_zeros(at, first / 8, bytes / 8); break;
     }

@@ -11,6 +11,8 @@ enum bench_area {
     BENCH_BITS,    /* uniform random bits: rows, and values to pack */
     BENCH_ALIKE,   /* a line of random bits, over and over: rows that are
                       equal, as replicas are */
+    BENCH_VALUES,  /* of 16 or 32 bits: no NaN and nothing denormal, whatever
+                      their type */
     BENCH_FLOATS,  /* uniform in [-1, 1): no NaN and nothing denormal */
     BENCH_OUTPUTS, /* whatever was written last */
     BENCH_AREAS,

@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const struct bench_list *const required[] = {
-    &bench_votes, &bench_compares, &bench_verifies, &bench_floats};
+    &bench_votes, &bench_compares, &bench_verifies, &bench_floats,
+    &bench_folds};
 
 enum { LISTS = sizeof(required) / sizeof(required[0]) };
 

@@ -21,7 +21,7 @@ struct bench_list {
 };
 
 extern const struct bench_list bench_votes, bench_compares, bench_verifies,
-    bench_floats, bench_extras;
+    bench_floats, bench_folds, bench_extras;
 
 struct bench_rows {
     struct bench_row *rows; /* [count], the caller's to free */

@@ -138,7 +138,9 @@ static int open_rows(struct bench_sets *sets, struct bench_room *room,
                      const struct bench_case *what)
 {
     const bool cut = what->layout == BENCH_PIECES;
-    const enum bench_area bits = what->alike ? BENCH_ALIKE : BENCH_BITS;
+    const enum bench_area bits = what->values  ? BENCH_VALUES
+                                 : what->alike ? BENCH_ALIKE
+                                               : BENCH_BITS;
     const size_t words = row_words(room, what);
     const size_t pieces = cut ? words / PIECE_WORDS : 1;
     const size_t stride = stride_of(cut ? PAGE_BYTES : words * 8, what->layout);

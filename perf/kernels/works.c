@@ -147,6 +147,14 @@ static void run_or(const struct bench_data *data)
                              data->words, data->far);
 }
 
+static void run_or_cached(const struct bench_data *data)
+{
+    for (size_t piece = 0; piece < data->pieces; piece++)
+        data->limits->or_one(data->result + piece * data->words,
+                             data->rows + piece * data->voters, data->voters,
+                             data->words, false);
+}
+
 static void run_or_two(const struct bench_data *data)
 {
     for (size_t piece = 0; piece < data->pieces; piece++)
@@ -196,6 +204,8 @@ static void run_add(const struct bench_data *data)
 }
 
 const struct bench_work bench_or = {.name = "or", .run = run_or};
+const struct bench_work bench_or_cached = {.name = "or_cached",
+                                           .run = run_or_cached};
 const struct bench_work bench_or_two = {.name = "or2", .run = run_or_two};
 const struct bench_work bench_read_rows = {.name = "rd1", .run = run_read_rows};
 const struct bench_work bench_read = {.name = "rd", .run = run_read};

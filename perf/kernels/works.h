@@ -22,6 +22,7 @@ extern const struct bench_work bench_feedback_blocks; /* or each block's */
 /* Limits: ROWS */
 extern const struct bench_work bench_or;
 extern const struct bench_work bench_or_two;
+extern const struct bench_work bench_or_cached; /* never around the caches */
 extern const struct bench_work bench_read_rows;
 /* PACK; UNPACK; UPDATE; SIGNUM */
 extern const struct bench_work bench_read;
