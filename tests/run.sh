@@ -14,7 +14,8 @@ Installs with apt what is missing, then builds and tests in build/:
   --install-only  only install what build and tests need
   --full          without limit of time: also clang 14, its format check, a
                   minute of libFuzzer, the portable kernels alone, 10,000
-                  simulation seeds, every attack on redundant rounds, mutants"
+                  simulation seeds, every attack on redundant rounds, 10,000
+                  programs of collectives, a tenth of all flows, mutants"
 
 full=false
 install_only=false
@@ -127,7 +128,10 @@ if "$full"; then
     for transport in shm tcp; do
         stage "aspis_$transport" python3 -B tests/whole/test_aspis.py \
             build/release "$transport" every
+        stage "programs_$transport" python3 -B tests/whole/test_programs.py \
+            build/release "$transport" programs=10000 timeout=1000
     done
+    stage flows build/release/tests/test_flow_matrix one_of=10
     stage seeds build/release/tests/test_sim --seeds 10000 --rounds 100
     stage mutants bash tests/mutants.sh
 fi
