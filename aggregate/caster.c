@@ -42,11 +42,13 @@ struct stream {
 
 struct caster {
     struct caster_config config;
-    uint64_t first;  /* oldest round that is not forgotten */
-    uint64_t next;   /* number of the next round */
-    uint64_t astray; /* puts that a jump found beyond the rounds begun */
-    uint32_t turn;   /* the server that is asked first */
-    bool dead;       /* servers in `missing` were given up */
+    uint64_t first;   /* oldest round that is not forgotten */
+    uint64_t next;    /* number of the next round */
+    uint64_t astray;  /* puts that a jump found beyond the rounds begun */
+    uint32_t turn;    /* the server that is asked first */
+    bool dead;        /* servers in `missing` were given up */
+    uint64_t changes; /* rounds begun, results used, servers given up */
+    uint64_t put_at, ended_at; /* changes when nothing was left to say */
     struct rank_mask missing;
     uint64_t deadline_ns;
     struct casting rounds[ROUNDS_MAX];
@@ -155,6 +157,7 @@ int caster_begin(struct caster *caster, const struct caster_round *round,
     };
     if (caster->astray > 0)
         begin_astray(caster, r);
+    caster->changes++;
     *number = caster->next++;
     return (int)(*number % ROUNDS_MAX);
 }
@@ -231,7 +234,7 @@ bool caster_next(struct caster *caster, struct caster_put *put)
 {
     uint32_t servers = caster->config.servers;
 
-    if (caster->dead)
+    if (caster->put_at == caster->changes || caster->dead)
         return false;
     for (uint32_t i = 0; i < servers; i++) {
         uint32_t server = (caster->turn + i) % servers;
@@ -248,6 +251,7 @@ bool caster_next(struct caster *caster, struct caster_put *put)
         describe_put(caster, server, r, put);
         return true;
     }
+    caster->put_at = caster->changes;
     return false;
 }
 
@@ -386,6 +390,7 @@ void caster_consumed(struct caster *caster, uint64_t now_ns,
     struct casting *r = &caster->rounds[result->round_slot];
 
     assert(p->outstanding && p->sequence == result->header.sequence);
+    caster->changes++;
     p->outstanding = false;
     p->reading = false;
     s->outstanding--;
@@ -408,6 +413,7 @@ void caster_consumed(struct caster *caster, uint64_t now_ns,
 static void give_up(struct caster *c)
 {
     c->dead = true;
+    c->changes++;
     for (uint32_t s = 0; s < c->config.servers; s++)
         if (c->streams[s].suspect_ns != 0)
             mask_set(&c->missing, s);
@@ -467,6 +473,8 @@ static void forget(struct caster *c)
 
 bool caster_ended(struct caster *caster, struct caster_end *end)
 {
+    if (caster->ended_at == caster->changes)
+        return false;
     for (uint64_t n = caster->first; n < caster->next; n++) {
         struct casting *r = round_at(caster, n);
 
@@ -484,5 +492,6 @@ bool caster_ended(struct caster *caster, struct caster_end *end)
         return true;
     }
     forget(caster);
+    caster->ended_at = caster->changes;
     return false;
 }

@@ -41,14 +41,12 @@ static uint32_t largest_group(const struct tally *t, struct call *call,
     return count;
 }
 
-/* Everybody whose put of base is in: what a failed decision tells. Of a quorum
- * who abstains is missing too, for it has left that round. */
-static void present(const struct tally *t, struct rank_mask *mask)
+/* Adds everybody whose put of base is in, or votes there. */
+static void present(const struct tally *t, bool votes, struct rank_mask *mask)
 {
-    *mask = (struct rank_mask){0};
     for (uint32_t v = 0; v < t->config.shape.ranks; v++)
         if (is_in(t, v, t->base) &&
-            (t->config.quorum == 0 || !landing_at(t, v, t->base)->abstain))
+            (!votes || !landing_at(t, v, t->base)->abstain))
             mask_set(mask, v);
 }
 
@@ -83,7 +81,8 @@ static void fail_base(struct tally *t, enum status status)
         .status = status,
         .rank = t->dead,
     };
-    present(t, &d->mask);
+    /* Of a quorum who abstains is missing too, for it has left that round. */
+    present(t, t->config.quorum != 0, &d->mask);
     if (status == STATUS_DIFFERS)
         describe_difference(t, &d->difference);
 }
@@ -99,17 +98,18 @@ static bool decide_strict(struct tally *t, uint64_t now_ns)
 {
     const struct open_chunk *o = open_at(t, t->base);
     struct decision *d = decision_at(t, t->base);
-    struct decision agreed = {.sequence = t->base, .status = STATUS_OK};
 
     if (t->live < t->config.shape.ranks) {
         fail_base(t, STATUS_DEAD);
     } else if (o->mixed) {
         fail_base(t, STATUS_DIFFERS);
     } else if (o->in == t->live) {
-        largest_group(t, &agreed.call, &agreed.mask);
-        if (mask_count(&agreed.mask) == 0) /* all abstain */
-            agreed.call = landing_at(t, o->first, t->base)->call;
-        *d = agreed;
+        *d = (struct decision){
+            .sequence = t->base,
+            .call = landing_at(t, o->first, t->base)->call,
+            .status = STATUS_OK,
+        };
+        present(t, true, &d->mask);
     } else if (has_passed(t, now_ns, t->start_ns, t->config.timeout_ns)) {
         fail_base(t, STATUS_LOST);
     } else {

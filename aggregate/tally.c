@@ -259,7 +259,8 @@ static void describe_result(const struct tally *t, const struct landing *l,
     h->rank = d->rank;
     h->mask = t->config.shape.ranks <= HEADER_MASK_RANKS ? d->mask.words[0] : 0;
     command->mask = &d->mask;
-    command->difference = d->difference;
+    if (d->status == STATUS_DIFFERS)
+        command->difference = d->difference;
     /* The round is what a quorum called; who called otherwise is told so. */
     if (d->status == STATUS_OK && !call_equal(&d->call, &l->call)) {
         h->status = STATUS_DIFFERS;
@@ -279,21 +280,19 @@ static void describe_answer(const struct tally *t, const struct answer *a,
     const struct landing *l = landing_at(t, a->voter, a->slot);
     const struct decision *d = decision_at(t, l->sequence);
 
-    *command = (struct tally_command){
-        .kind = TALLY_RESULT,
-        .voter = a->voter,
-        .slot = a->slot,
-        .kept = (uint32_t)(l->sequence % t->config.kept),
-        .lands = l->lands,
-        .landing_key = l->landing_key,
-        .landing_address = l->landing_address,
-        .header =
-            {
-                .magic = HEADER_MAGIC,
-                .epoch = t->config.epoch,
-                .sequence = l->sequence,
-                .kind = HEADER_RESULT,
-            },
+    command->kind = TALLY_RESULT;
+    command->voter = a->voter;
+    command->slot = a->slot;
+    command->kept = (uint32_t)(l->sequence % t->config.kept);
+    command->mask = NULL;
+    command->lands = l->lands;
+    command->landing_key = l->landing_key;
+    command->landing_address = l->landing_address;
+    command->header = (struct header){
+        .magic = HEADER_MAGIC,
+        .epoch = t->config.epoch,
+        .sequence = l->sequence,
+        .kind = HEADER_RESULT,
     };
     if (is_gone(t, l))
         describe_gone(t, l, command);
@@ -325,13 +324,11 @@ bool tally_next(struct tally *tally, struct tally_command *command)
         return false;
     const struct decision *d = decision_at(tally, tally->base);
 
-    *command = (struct tally_command){
-        .kind = TALLY_COUNT,
-        .slot = (uint32_t)(tally->base % tally->config.window),
-        .kept = (uint32_t)(tally->base % tally->config.kept),
-        .header = {.sequence = tally->base, .call = d->call},
-        .mask = &d->mask,
-    };
+    command->kind = TALLY_COUNT;
+    command->slot = (uint32_t)(tally->base % tally->config.window);
+    command->kept = (uint32_t)(tally->base % tally->config.kept);
+    command->header = (struct header){.sequence = tally->base, .call = d->call};
+    command->mask = &d->mask;
     return true;
 }
 

@@ -49,7 +49,7 @@ struct tally_command {
     struct header header; /* RESULT: complete; COUNT: call and flags */
     const struct rank_mask *mask; /* voters whose votes count; valid until the
                                      next call into the tally */
-    struct difference difference; /* header.status is STATUS_DIFFERS */
+    struct difference difference; /* if header.status is STATUS_DIFFERS */
     /* RESULT: where the voter lets the signs land, if it has said so. Not to be
      * trusted, except with the voter's own memory. */
     bool lands;
