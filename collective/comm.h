@@ -111,7 +111,6 @@ struct ballot_request {
     bool flowed;     /* FLOW: its flow is complete, */
     int flow_result; /* FLOW: with this */
     bool flowing;    /* FLOW: it was begun */
-    uint64_t order;  /* of its submission */
     uint64_t begun_ns;
     int result;
     atomic_bool done; /* read without the lock */
@@ -184,13 +183,16 @@ struct ballot_comm {
 
     struct ballot_request requests[REQUESTS_MAX];
     pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
-    uint64_t submitted;
-    atomic_int queued;                           /* QUEUED requests */
+    struct ballot_request *line[REQUESTS_MAX]; /* a ring: those in `queued` */
+    uint64_t submitted; /* where the next one comes in it */
+    uint64_t begun;     /* where the oldest is */
+    atomic_int queued;  /* QUEUED requests; counted when they are in line */
     struct ballot_request *active[REQUESTS_MAX]; /* in the calls' order */
     uint32_t active_count;
 
     uint32_t busy_steps;       /* in a row in which something moved */
-    bool quiet;                /* nothing to do until something comes */
+    bool quiet;                /* nothing to do until something comes, */
+    uint64_t tick_ns;          /* or this deadline; 0: not known */
     bool tells;                /* BALLOT_DEBUG asks how calls go */
     uint64_t asked_ns;         /* when all were asked who is there; 0: never */
     uint64_t asked_call;       /* and what they have called as this one */
@@ -364,7 +366,8 @@ int request_check_reserve(struct ballot_comm *comm, const char *name,
 
 /* ---- queue.c: requests; with the engine's lock, but for queue_holds() ---- */
 
-struct ballot_request *queue_next(struct ballot_comm *comm); /* or NULL */
+/* The oldest that is QUEUED, of comm->queued; there is one. */
+struct ballot_request *queue_next(struct ballot_comm *comm);
 void queue_begin(struct ballot_request *request, uint64_t now_ns);
 void queue_finish(struct ballot_request *request, int result);
 /* Of those under way; NULL: there is none. */

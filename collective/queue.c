@@ -21,18 +21,7 @@ static void set_state(struct ballot_request *request, enum request_state state)
 
 struct ballot_request *queue_next(struct ballot_comm *comm)
 {
-    struct ballot_request *found = NULL;
-
-    pthread_mutex_lock(&comm->queue_lock);
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        struct ballot_request *r = &comm->requests[i];
-
-        if (r->state == REQUEST_QUEUED &&
-            (found == NULL || r->order < found->order))
-            found = r;
-    }
-    pthread_mutex_unlock(&comm->queue_lock);
-    return found;
+    return comm->line[comm->begun % REQUESTS_MAX];
 }
 
 void queue_begin(struct ballot_request *request, uint64_t now_ns)
@@ -41,6 +30,7 @@ void queue_begin(struct ballot_request *request, uint64_t now_ns)
 
     request->begun_ns = now_ns;
     set_state(request, REQUEST_ACTIVE);
+    comm->begun++;
     atomic_fetch_sub(&comm->queued, 1);
     comm->active[comm->active_count++] = request;
 }

@@ -85,7 +85,7 @@ void request_queue(struct ballot_request *request)
     struct ballot_comm *comm = request->comm;
 
     pthread_mutex_lock(&comm->queue_lock);
-    request->order = comm->submitted++;
+    comm->line[comm->submitted++ % REQUESTS_MAX] = request;
     request->state = REQUEST_QUEUED;
     pthread_mutex_unlock(&comm->queue_lock);
     atomic_fetch_add(&comm->queued, 1);
