@@ -155,15 +155,28 @@ static inline bool mask_has(const struct rank_mask *mask, uint32_t rank)
     return mask->words[rank / 64] >> (rank % 64) & 1;
 }
 
-static inline uint32_t mask_count(const struct rank_mask *mask)
+/* Words of a mask that so many ranks need. */
+static inline uint32_t mask_words(uint32_t ranks)
+{
+    return (ranks + 63) / 64;
+}
+
+/* Of the first `words`. */
+static inline uint32_t mask_count_of(const struct rank_mask *mask,
+                                     uint32_t words)
 {
     uint32_t count = 0;
 
     /* Most words are empty, and counting bits may be a call. */
-    for (int w = 0; w < MASK_WORDS; w++)
+    for (uint32_t w = 0; w < words; w++)
         if (mask->words[w] != 0)
             count += (uint32_t)__builtin_popcountll(mask->words[w]);
     return count;
+}
+
+static inline uint32_t mask_count(const struct rank_mask *mask)
+{
+    return mask_count_of(mask, MASK_WORDS);
 }
 
 /* Lines of voter mask between a result's header line and its signs. */

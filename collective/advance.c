@@ -127,12 +127,9 @@ void advance_number(struct ballot_comm *comm, struct ballot_request *r)
 static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
 {
     while (atomic_load(&comm->queued) > 0 && !comm->holding) {
-        struct ballot_request *r;
+        struct ballot_request *r = queue_next(comm);
         int rc = comm->failed;
 
-        r = queue_next(comm);
-        if (r == NULL)
-            return;
         if (rc == 0 && (r->kind != REQUEST_FLOW || r->enters))
             rc = majority_begin(comm->majority, &r->call);
         if (rc == -EAGAIN)
@@ -148,17 +145,18 @@ static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
 static void keep_round(struct ballot_comm *comm, const struct majority_end *end)
 {
     struct ballot_round *round = &comm->round;
+    uint32_t words = mask_words(comm->ranks); /* the others are always 0 */
 
-    *round = (struct ballot_round){
-        .round = end->round,
-        .voters_every = mask_count(&end->every),
-        .voters_some = mask_count(&end->some),
-        .voters_least = end->least,
-        .lost = comm->dead_count,
-    };
-    memcpy(round->every, end->every.words, sizeof(round->every));
-    memcpy(round->some, end->some.words, sizeof(round->some));
-    memcpy(round->dead, comm->dead.words, sizeof(round->dead));
+    round->round = end->round;
+    round->voters_every = mask_count_of(&end->every, words);
+    round->voters_some = mask_count_of(&end->some, words);
+    round->voters_least = end->least;
+    round->lost = comm->dead_count;
+    for (uint32_t w = 0; w < words; w++) {
+        round->every[w] = end->every.words[w];
+        round->some[w] = end->some.words[w];
+        round->dead[w] = comm->dead.words[w];
+    }
     comm->rounds++;
 }
 
@@ -243,12 +241,12 @@ static void vote_ended(struct ballot_comm *comm, uint64_t now_ns,
 /* Whether a flow has ended, behind which another may begin. */
 static bool take_ends(struct ballot_comm *comm, uint64_t now_ns)
 {
-    struct majority_end end;
+    struct majority_end *end;
     struct ballot_request *r;
 
     while (comm->failed == 0 && !comm->holding &&
-           majority_ended(comm->majority, &end))
-        vote_ended(comm, now_ns, &end);
+           (end = majority_ended(comm->majority)) != NULL)
+        vote_ended(comm, now_ns, end);
     r = flow_ended(comm->flow);
     if (r == NULL || comm->failed != 0)
         return false;
@@ -379,7 +377,7 @@ static size_t work_once(struct ballot_comm *comm, uint64_t now_ns)
         return bytes;
     if (bytes == 0 && comm->failed == 0)
         bytes = majority_step(comm->majority, now_ns);
-    if (bytes == 0 && comm->failed == 0) {
+    if (bytes == 0 && comm->failed == 0 && !flow_idle(comm->flow)) {
         bytes = flow_step(comm->flow, now_ns);
         flows_check(comm, now_ns);
     }
@@ -406,7 +404,7 @@ static bool work(struct ballot_comm *comm, uint64_t now_ns)
 
 bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
 {
-    bool moved;
+    bool moved, still;
 
     if (atomic_load(&comm->aborted) && comm->failed == 0) {
         report_error(comm, "%s() was called on this %s",
@@ -425,16 +423,23 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
         start_requests(comm, now_ns);
         comm->quiet = false;
     }
-    if (moved || !comm->quiet)
+    still = !moved && comm->quiet;
+    if (!still) {
         moved |= work(comm, now_ns);
+        comm->tick_ns = 0;
+    }
     /* Deadlines only when all that came was seen: after a stop of our own
      * process one may have passed that others have kept. But no peer that keeps
      * us busy holds them back. */
     comm->busy_steps = moved ? comm->busy_steps + 1 : 0;
-    if ((!moved || comm->busy_steps % BUSY_STEPS == 0) &&
-        now_ns >= advance_deadline(comm)) {
-        tick(comm, now_ns);
-        moved = work(comm, now_ns);
+    if (!moved || comm->busy_steps % BUSY_STEPS == 0) {
+        if (comm->tick_ns == 0)
+            comm->tick_ns = advance_deadline(comm);
+        if (now_ns >= comm->tick_ns) {
+            tick(comm, now_ns);
+            moved = work(comm, now_ns);
+            comm->tick_ns = 0;
+        }
     }
     if (!moved && comm->leaving)
         check_left(comm);
@@ -448,15 +453,18 @@ bool advance_busy(const struct ballot_comm *comm)
 
 void advance_fail(struct ballot_comm *comm, int error)
 {
-    struct majority_end end;
+    struct majority_end *end = NULL;
 
     if (comm->failed != 0)
         return;
-    if (comm->majority != NULL && majority_complete(comm->majority, &end)) {
-        keep_round(comm, &end);
-        queue_finish(end.context, 0);
+    if (comm->majority != NULL)
+        end = majority_complete(comm->majority);
+    if (end != NULL) {
+        keep_round(comm, end);
+        queue_finish(end->context, 0);
     }
     comm->failed = error;
+    comm->quiet = false;
     membership_wake(comm, false);
     comm->holding = false;
     if (comm->majority != NULL) {

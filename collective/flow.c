@@ -226,6 +226,18 @@ static struct move *next_ready(struct flow *flow)
     return NULL;
 }
 
+bool flow_idle(const struct flow *flow)
+{
+    uint64_t left = 0;
+
+    if (flow->active || flow->released || flow->suspects ||
+        (flow->differs && !flow->told))
+        return false;
+    for (uint32_t w = 0; w < mask_words(flow->config.ranks); w++)
+        left |= flow->owing.words[w] | flow->leaving.words[w];
+    return left == 0;
+}
+
 size_t flow_step(struct flow *flow, uint64_t now_ns)
 {
     uint64_t moved = 0;

@@ -106,6 +106,10 @@ void flow_close(struct flow *flow); /* NULL is allowed */
 int flow_begin(struct flow *flow, uint64_t now_ns,
                const struct flow_call *call);
 
+/* Whether neither flow_step() nor flow_differs() and flow_suspects() have
+ * anything to do or to say. */
+bool flow_idle(const struct flow *flow);
+
 /* Bytes that went through; 0: there was nothing to do. */
 size_t flow_step(struct flow *flow, uint64_t now_ns);
 

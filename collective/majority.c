@@ -43,6 +43,11 @@ static uint32_t planes_down(const struct majority *m)
     return m->config.caster.shape.planes_down;
 }
 
+static uint32_t words_of(const struct majority *m)
+{
+    return mask_words(m->config.caster.shape.ranks);
+}
+
 int majority_open(struct majority **majority,
                   const struct majority_config *config)
 {
@@ -112,7 +117,7 @@ int majority_begin(struct majority *majority, const struct majority_call *call)
         .round = number,
         .least = UINT32_MAX,
     };
-    memset(&v->end.every, 0xff, sizeof(v->end.every));
+    memset(&v->end.every, 0xff, words_of(majority) * sizeof(uint64_t));
     if (packing_fused(call))
         majority->fused = slot;
     return 0;
@@ -157,24 +162,21 @@ static void note_voters(struct majority *m, struct voting *v,
                         const struct caster_result *result,
                         const uint8_t *memory)
 {
-    uint32_t lines = mask_lines(m->config.caster.shape.ranks);
-    struct rank_mask mask = {0};
-    uint32_t count;
+    uint32_t words = words_of(m), count;
+    struct rank_mask mask; /* of these words */
 
-    if (lines == 0)
+    if (mask_lines(m->config.caster.shape.ranks) == 0)
         mask.words[0] = result->header.mask;
     else
-        memcpy(mask.words, memory + LINE_BYTES,
-               lines * LINE_BYTES < sizeof(mask.words) ? lines * LINE_BYTES
-                                                       : sizeof(mask.words));
+        memcpy(mask.words, memory + LINE_BYTES, words * sizeof(uint64_t));
     if (result->header.status != STATUS_OK) {
-        v->end.every = mask;
+        memcpy(v->end.every.words, mask.words, words * sizeof(uint64_t));
         return;
     }
-    count = mask_count(&mask);
+    count = mask_count_of(&mask, words);
     if (count < v->end.least)
         v->end.least = count;
-    for (int w = 0; w < MASK_WORDS; w++) {
+    for (uint32_t w = 0; w < words; w++) {
         v->end.every.words[w] &= mask.words[w];
         v->end.some.words[w] |= mask.words[w];
     }
@@ -399,26 +401,23 @@ uint64_t majority_deadline(const struct majority *majority)
 
 /* ---- Ends ---- */
 
-static void give_end(struct majority *m, struct voting *v,
-                     struct majority_end *end)
+static struct majority_end *give_end(struct majority *m, struct voting *v)
 {
-    *end = v->end;
     v->live = false;
     if (m->fused >= 0 && v == &m->rounds[m->fused])
         m->fused = -1;
+    return &v->end;
 }
 
-bool majority_ended(struct majority *majority, struct majority_end *end)
+struct majority_end *majority_ended(struct majority *majority)
 {
     struct caster_end ended;
 
     if (majority->fused >= 0) {
         struct voting *v = &majority->rounds[majority->fused];
 
-        if (v->updating && v->next == v->call.round.count) {
-            give_end(majority, v, end);
-            return true;
-        }
+        if (v->updating && v->next == v->call.round.count)
+            return give_end(majority, v);
     }
     while (caster_ended(majority->caster, &ended)) {
         struct voting *v = &majority->rounds[ended.round_slot];
@@ -432,25 +431,23 @@ bool majority_ended(struct majority *majority, struct majority_end *end)
             v->updating = true;
             continue;
         }
-        give_end(majority, v, end);
-        return true;
+        return give_end(majority, v);
     }
-    return false;
+    return NULL;
 }
 
-bool majority_complete(struct majority *majority, struct majority_end *end)
+struct majority_end *majority_complete(struct majority *majority)
 {
     struct voting *v;
 
     if (majority->fused < 0)
-        return false;
+        return NULL;
     v = &majority->rounds[majority->fused];
     if (!v->updating)
-        return false;
+        return NULL;
     while (v->next < v->call.round.count)
         update_chunk(majority, v);
-    give_end(majority, v, end);
-    return true;
+    return give_end(majority, v);
 }
 
 void majority_abandon(struct majority *majority)

@@ -101,12 +101,13 @@ size_t majority_step(struct majority *majority, uint64_t now_ns);
 void majority_tick(struct majority *majority, uint64_t now_ns);
 uint64_t majority_deadline(const struct majority *majority);
 
-/* Rounds that ended since the last call, each once. */
-bool majority_ended(struct majority *majority, struct majority_end *end);
+/* A round that has ended, each once; NULL: there is none. The end is the
+ * caller's until the next majority_begin(). */
+struct majority_end *majority_ended(struct majority *majority);
 
 /* Ends a fused step whose results are all in, at once: its parameters must not
- * stay updated by half. False if there is none. */
-bool majority_complete(struct majority *majority, struct majority_end *end);
+ * stay updated by half. NULL if there is none; else as majority_ended(). */
+struct majority_end *majority_complete(struct majority *majority);
 
 /* Forgets the buffers of all rounds under way: they ended otherwise. */
 void majority_abandon(struct majority *majority);

@@ -288,32 +288,32 @@ static void fail_member(struct cluster *cluster, struct member *m)
 
 static void take_ends(struct cluster *cluster, struct member *m)
 {
-    struct majority_end end;
+    struct majority_end *end;
 
     while (!m->failed && m->majority != NULL &&
-           majority_ended(m->majority, &end)) {
-        struct open_call *open = end.context;
+           (end = majority_ended(m->majority)) != NULL) {
+        struct open_call *open = end->context;
         enum fate fate =
-            end.timed_out ? FATE_TIMED_OUT : FATE_OK + (enum fate)end.status;
+            end->timed_out ? FATE_TIMED_OUT : FATE_OK + (enum fate)end->status;
 
-        run_trace(cluster->run, "ends", m->rank, end.round, end.status,
-                  end.every.words[0]);
+        run_trace(cluster->run, "ends", m->rank, end->round, end->status,
+                  end->every.words[0]);
         cluster->run->fates[fate]++;
         /* Who timed out is a server by its number among these. */
-        if (end.timed_out && cluster->plan.server_first > 0) {
-            end.missing = (struct rank_mask){0};
-            mask_set(&end.missing, cluster->plan.server_first);
+        if (end->timed_out && cluster->plan.server_first > 0) {
+            end->missing = (struct rank_mask){0};
+            mask_set(&end->missing, cluster->plan.server_first);
         }
-        if (end.status != STATUS_OK) {
+        if (end->status != STATUS_OK) {
             cluster->oracle.disturbed = true;
-            ends_check_failure(cluster, m, open, &end);
+            ends_check_failure(cluster, m, open, end);
         }
         if (cluster->plan.roles[m->rank] != ROLE_LIAR)
-            oracle_ended(&cluster->oracle, m->rank, open, &end);
+            oracle_ended(&cluster->oracle, m->rank, open, end);
         ends_check_duration(cluster, m, open);
         free_call(m, open);
-        if (end.status != STATUS_OK &&
-            (cluster->plan.quorum == 0 || end.timed_out))
+        if (end->status != STATUS_OK &&
+            (cluster->plan.quorum == 0 || end->timed_out))
             fail_member(cluster, m);
     }
 }
