@@ -83,18 +83,10 @@ int settings_adopt(struct settings *settings, const uint8_t *wire,
 
 enum request_kind { REQUEST_MAJORITY, REQUEST_ENTRY, REQUEST_FLOW };
 
-enum request_state {
-    REQUEST_FREE,
-    REQUEST_TAKEN,
-    REQUEST_QUEUED,
-    REQUEST_ACTIVE,
-    REQUEST_DONE,
-};
-
 /* A collective under way, in its communicator's pool. */
 struct ballot_request {
     struct ballot_comm *comm;
-    enum request_state state; /* under queue_lock */
+    bool taken; /* not free for another call; under queue_lock */
     enum request_kind kind;
     const char *name;          /* "all_reduce", for errors */
     struct majority_call call; /* the vote, or the entry of the others */
@@ -182,11 +174,11 @@ struct ballot_comm {
     atomic_bool express_taken;
 
     struct ballot_request requests[REQUESTS_MAX];
-    pthread_mutex_t queue_lock; /* states FREE and QUEUED, submitted */
-    struct ballot_request *line[REQUESTS_MAX]; /* a ring: those in `queued` */
+    pthread_mutex_t queue_lock; /* which are taken, line, submitted */
+    struct ballot_request *line[REQUESTS_MAX]; /* a ring: those that wait */
     uint64_t submitted; /* where the next one comes in it */
     uint64_t begun;     /* where the oldest is */
-    atomic_int queued;  /* QUEUED requests; counted when they are in line */
+    atomic_int queued;  /* how many are in line */
     struct ballot_request *active[REQUESTS_MAX]; /* in the calls' order */
     uint32_t active_count;
 
@@ -366,7 +358,7 @@ int request_check_reserve(struct ballot_comm *comm, const char *name,
 
 /* ---- queue.c: requests; with the engine's lock, but for queue_holds() ---- */
 
-/* The oldest that is QUEUED, of comm->queued; there is one. */
+/* The oldest in line, where comm->queued says that there is one. */
 struct ballot_request *queue_next(struct ballot_comm *comm);
 void queue_begin(struct ballot_request *request, uint64_t now_ns);
 void queue_finish(struct ballot_request *request, int result);

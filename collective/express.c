@@ -85,7 +85,7 @@ int express_run(struct ballot_request *request)
 {
     struct ballot_comm *comm = request->comm;
 
-    request->state = REQUEST_ACTIVE;
+    request->taken = true;
     comm->active[comm->active_count++] = request;
     advance_number(comm, request);
     request->flowing = flow_begin(comm->flow, 0, &request->flow) == 0;
@@ -98,7 +98,7 @@ int express_run(struct ballot_request *request)
     if (request->flowing && request->flow.count <= BYTES / request->flow.unit &&
         look(comm, request)) {
         comm->active_count = 0;
-        request->state = REQUEST_FREE;
+        request->taken = false;
         atomic_store_explicit(&comm->express_taken, false,
                               memory_order_relaxed);
         engine_give_role();

@@ -10,15 +10,6 @@
 
 #include "comm.h"
 
-static void set_state(struct ballot_request *request, enum request_state state)
-{
-    struct ballot_comm *comm = request->comm;
-
-    pthread_mutex_lock(&comm->queue_lock);
-    request->state = state;
-    pthread_mutex_unlock(&comm->queue_lock);
-}
-
 struct ballot_request *queue_next(struct ballot_comm *comm)
 {
     return comm->line[comm->begun % REQUESTS_MAX];
@@ -29,7 +20,6 @@ void queue_begin(struct ballot_request *request, uint64_t now_ns)
     struct ballot_comm *comm = request->comm;
 
     request->begun_ns = now_ns;
-    set_state(request, REQUEST_ACTIVE);
     comm->begun++;
     atomic_fetch_sub(&comm->queued, 1);
     comm->active[comm->active_count++] = request;
@@ -50,7 +40,6 @@ static void finish_parts(struct ballot_request *exchange, int result)
             continue;
         r->whole = NULL;
         r->result = result;
-        r->state = REQUEST_DONE;
         atomic_store(&r->done, true);
     }
     pthread_mutex_unlock(&comm->queue_lock);
@@ -69,8 +58,10 @@ void queue_finish(struct ballot_request *request, int result)
     request->result = result;
     if (request->messages != NULL)
         finish_parts(request, result);
-    set_state(request, request->unowned ? REQUEST_FREE : REQUEST_DONE);
-    atomic_store(&request->done, true);
+    if (request->unowned)
+        request_give(request);
+    else
+        atomic_store(&request->done, true);
     engine_announce();
 }
 
@@ -96,7 +87,7 @@ bool queue_holds(struct ballot_request *request)
     if (comm == NULL)
         return false;
     pthread_mutex_lock(&comm->queue_lock);
-    holds = request->state != REQUEST_FREE;
+    holds = request->taken;
     pthread_mutex_unlock(&comm->queue_lock);
     return holds;
 }

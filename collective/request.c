@@ -22,12 +22,12 @@ struct ballot_request *request_take(struct ballot_comm *comm)
 
     pthread_mutex_lock(&comm->queue_lock);
     for (int i = 0; i < REQUESTS_MAX && found == NULL; i++)
-        if (comm->requests[i].state == REQUEST_FREE)
+        if (!comm->requests[i].taken)
             found = &comm->requests[i];
     if (found != NULL) {
         memset(found, 0, sizeof(*found));
         found->comm = comm;
-        found->state = REQUEST_TAKEN;
+        found->taken = true;
         found->call.context = found;
         found->flow.context = found;
     }
@@ -41,11 +41,13 @@ struct ballot_request *request_take(struct ballot_comm *comm)
 void request_give(struct ballot_request *request)
 {
     struct ballot_comm *comm = request->comm;
+    bool express = express_has(request);
 
+    /* From then on it may be another caller's. */
     pthread_mutex_lock(&comm->queue_lock);
-    request->state = REQUEST_FREE;
+    request->taken = false;
     pthread_mutex_unlock(&comm->queue_lock);
-    if (express_has(request))
+    if (express)
         atomic_store(&comm->express_taken, false);
 }
 
@@ -86,7 +88,6 @@ void request_queue(struct ballot_request *request)
 
     pthread_mutex_lock(&comm->queue_lock);
     comm->line[comm->submitted++ % REQUESTS_MAX] = request;
-    request->state = REQUEST_QUEUED;
     pthread_mutex_unlock(&comm->queue_lock);
     atomic_fetch_add(&comm->queued, 1);
 }
