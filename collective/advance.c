@@ -124,8 +124,11 @@ void advance_number(struct ballot_comm *comm, struct ballot_request *r)
     flow_note(comm->flow, &call);
 }
 
-static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
+/* Whether one has begun. */
+static bool start_requests(struct ballot_comm *comm, uint64_t now_ns)
 {
+    bool begun = false;
+
     while (atomic_load(&comm->queued) > 0 && !comm->holding) {
         struct ballot_request *r = queue_next(comm);
         int rc = comm->failed;
@@ -133,13 +136,16 @@ static void start_requests(struct ballot_comm *comm, uint64_t now_ns)
         if (rc == 0 && (r->kind != REQUEST_FLOW || r->enters))
             rc = majority_begin(comm->majority, &r->call);
         if (rc == -EAGAIN)
-            return; /* rounds are drained, or a fused step is under way */
+            break; /* rounds are drained, or a fused step is under way */
         queue_begin(r, now_ns);
-        if (rc < 0)
+        if (rc < 0) {
             queue_finish(r, rc);
-        else
-            advance_number(comm, r);
+            continue;
+        }
+        advance_number(comm, r);
+        begun = true;
     }
+    return begun;
 }
 
 static void keep_round(struct ballot_comm *comm, const struct majority_end *end)
@@ -404,7 +410,7 @@ static bool work(struct ballot_comm *comm, uint64_t now_ns)
 
 bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
 {
-    bool moved, still;
+    bool moved = false, still;
 
     if (atomic_load(&comm->aborted) && comm->failed == 0) {
         report_error(comm, "%s() was called on this %s",
@@ -415,14 +421,17 @@ bool advance_step(struct ballot_comm *comm, uint64_t now_ns)
     } else if (atomic_load(&comm->aborted)) {
         membership_wake(comm, true);
     }
-    moved = advance_take_events(comm, now_ns);
+    if (atomic_load(&comm->queued) > 0) {
+        moved = start_requests(comm, now_ns);
+        comm->quiet = false;
+    }
+    /* What was called now goes out before we look at what has come: there are
+     * not enough requests to put that off for long. */
+    if (!moved)
+        moved = advance_take_events(comm, now_ns);
     membership_retry(comm);
     if (comm->majority == NULL && moved)
         server_watch(comm, now_ns);
-    if (atomic_load(&comm->queued) > 0) {
-        start_requests(comm, now_ns);
-        comm->quiet = false;
-    }
     still = !moved && comm->quiet;
     if (!still) {
         moved |= work(comm, now_ns);
