@@ -466,8 +466,6 @@ uint64_t server_deadline(const struct ballot_comm *comm);
 /* ---- engine.c ---- */
 
 uint64_t engine_now(void); /* CLOCK_MONOTONIC, ns */
-/* Cores that this process may run on. */
-uint32_t engine_cores(void);
 /* Adds the communicator to the process's engine, which is started with the
  * first. */
 int engine_attach(struct ballot_comm *comm);
@@ -485,6 +483,8 @@ bool engine_wanted(void);
 void engine_kick(void);
 /* Drives until *done, or until `deadline_ns` (then -ETIMEDOUT). */
 int engine_drive_until(atomic_bool *done, uint64_t deadline_ns);
+/* The same with the lock, which it gives back. */
+int engine_drive_on(atomic_bool *done, uint64_t deadline_ns);
 /* A request became done: wakes who waits for it. */
 void engine_announce(void);
 

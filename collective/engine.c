@@ -317,15 +317,6 @@ static void stop(void)
     close(engine.epoll);
 }
 
-uint32_t engine_cores(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
-    return (uint32_t)CPU_COUNT(&set);
-}
-
 /* Whether somebody may need our core: with the lock. */
 static void measure_crowd(void)
 {
@@ -468,11 +459,10 @@ bool engine_crowded(void)
     return engine.patience.crowded;
 }
 
-int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
+int engine_drive_on(atomic_bool *done, uint64_t deadline_ns)
 {
     int rc = 0;
 
-    engine_lock();
     while (!atomic_load(done) && rc == 0) {
         if (engine.driven) {
             /* Who drives may have gone to sleep before we called. */
@@ -496,4 +486,10 @@ int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
         rc = 0;
     engine_unlock();
     return rc;
+}
+
+int engine_drive_until(atomic_bool *done, uint64_t deadline_ns)
+{
+    engine_lock();
+    return engine_drive_on(done, deadline_ns);
 }

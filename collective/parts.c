@@ -2,6 +2,7 @@
 /* parts.c - what works in a communicator: a voter, a server, flows, threads.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,11 +40,21 @@ static uint32_t kept_results(const struct settings *s)
     return kept < s->window ? s->window : (uint32_t)kept;
 }
 
+/* Cores that this process may run on. */
+static uint32_t own_cores(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&set);
+}
+
 /* The cores that every rank of this host can have to itself. */
 static uint32_t spare_threads(const struct ballot_comm *comm)
 {
     uint32_t threads = comm->local_cores / comm->local_ranks;
-    uint32_t ours = engine_cores();
+    uint32_t ours = own_cores();
 
     threads = threads < ours ? threads : ours;
     if (threads < 1)
