@@ -12,7 +12,8 @@ enum {
     DIRECT_RANKS = 16,
     SPLIT_RANKS = 32,
     /* Where ranks share cores (4 of them, on 2): */
-    HUB_BYTES = 1 << 20,    /* a sum of so many by way of rank 0 */
+    HUB_BYTES = 256 << 10,  /* a sum of so many by way of rank 0: with more
+                               the others wait too long for it */
     CHAIN_BYTES = 16 << 10, /* broadcasts from there on down a chain, which
                                gives everybody one thing to send */
 };
