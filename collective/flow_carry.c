@@ -240,7 +240,7 @@ static struct apart lies_apart(const struct flow *flow, const struct move *m,
         return (struct apart){NULL};
     return (struct apart){
         .memory = s->memory + move_at(m),
-        .stays = m->bytes >= flow->config.direct_bytes &&
+        .stays = t->put_from != NULL && m->bytes >= flow->config.direct_bytes &&
                  (m->flags & MOVE_COPIED) == 0 &&
                  (!flow->exchanges ||
                   m->bytes > STREAM_WINDOW * (uint64_t)flow->payload),

@@ -273,12 +273,26 @@ static int shm_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     return 0;
 }
 
+static int shm_put_with(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                        uint32_t bytes, const void *memory,
+                        uint32_t memory_bytes)
+{
+    uint8_t *place = shm_stage(endpoint, peer, slot);
+
+    assert(memory_bytes % 8 == 0 && memory_bytes + 64 <= bytes);
+    if (place == NULL)
+        return -ENOTCONN;
+    shm_copy(endpoint, &endpoint->links[peer].copying,
+             place + bytes - memory_bytes, memory, memory_bytes);
+    return shm_put(endpoint, peer, slot, bytes);
+}
+
 /*
  * Takes the next notice of a link. Only two words can honestly be in its place:
  * the next notice, or the one of a lap ago.
  *   1  slot and bytes of *event are filled; 0 nothing new; -EPROTO
  */
-static int take(const struct endpoint *endpoint, struct shm_link *link,
+static int take(struct endpoint *endpoint, struct shm_link *link,
                 struct event *event)
 {
     uint64_t notice = atomic_load_explicit(
@@ -293,6 +307,8 @@ static int take(const struct endpoint *endpoint, struct shm_link *link,
         bytes < 64 || bytes > endpoint->layout.slot_bytes || bytes % 8 != 0)
         return -EPROTO;
     link->taken = next;
+    if (bytes >= SHM_COPY_LARGE)
+        endpoint->copies_alone = 0;
     event->slot = slot;
     event->bytes = bytes;
     return 1;
@@ -436,6 +452,7 @@ const struct transport transport_shm = {
     .busy = shm_busy,
     .drop = shm_drop,
     .counts = shm_counts,
+    .put_with = shm_put_with,
     .brief_bytes = BRIEF_BYTES,
     .put_brief = shm_put_brief,
     .peek_brief = shm_peek_brief,

@@ -19,6 +19,7 @@ struct endpoint {
     bool armed;            /* what the page says */
     bool thinned;          /* a link that is gone is still in active */
     bool fences;           /* our puts need fences, whatever peers say */
+    uint32_t copies_alone; /* large ones since something large has come */
     struct shm_page *page; /* which peers can read */
     int page_descriptor;   /* -1 once every peer has it */
     int listener;          /* -1 once every peer is linked */
@@ -43,6 +44,16 @@ void shm_disarm(struct endpoint *endpoint);
 void shm_announce(struct endpoint *endpoint, const struct shm_link *link);
 /* Takes the rings off the connections, and notices those that ended. */
 void shm_watch(struct endpoint *endpoint);
+
+/* ---- shm_copy.c ---- */
+
+/* What takes so long to copy that it matters how. */
+enum { SHM_COPY_LARGE = 8192 };
+/* memcpy() into a slot of the link's peer. Any place and size. */
+void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
+              const void *from, size_t bytes);
+/* memcpy() past our cache, done before what we store next. */
+void shm_copy_past(void *to, const void *from, size_t bytes);
 
 /* ---- shm_brief.c ---- */
 

@@ -64,6 +64,13 @@ struct shm_brief {
     bool lied;
 };
 
+/* How large copies for a peer go; shm_copy.c. */
+struct shm_copying {
+    uint32_t past_left; /* so many more past the cache */
+    uint32_t cached;    /* went through it */
+    uint32_t slow;      /* of these, the last that were timed */
+};
+
 struct shm_link {
     enum {
         LINK_NONE,
@@ -75,6 +82,7 @@ struct shm_link {
     uint32_t taken; /* notices that were read from `in` */
     uint32_t given; /* notices that were written to `out` */
     struct shm_brief brief;
+    struct shm_copying copying;
     int descriptor;              /* the connection */
     int bell;                    /* what a byte is sent on to wake the peer */
     void *in;                    /* ours, written by the peer */

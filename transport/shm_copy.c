@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shm_copy.c - copies for another core, past the cache or through it.
+ *
+ * Lines that one core has written and another reads travel from cache to cache,
+ * and are fetched back when they are written again. How fast that is depends on
+ * which cores they are, and, in a virtual machine, changes while it runs: on
+ * one Zen 4 machine 2.5 GB/s or 9 to 18 GB/s. Stores past the cache, and reads
+ * from memory that the hardware fetches ahead, run at 10 to 20 GB/s always. So
+ * copies are timed now and then, and go past the cache where the way through it
+ * is slow; and where nothing large comes back meanwhile, for then this core has
+ * nothing to gain from lines that it owns (perf/README.md has the numbers).
+ */
+#include <string.h>
+#include <time.h>
+
+#include "shm_inside.h"
+
+enum {
+    PAST_RUN = 256,  /* copies, then the cache is tried again */
+    TIMED_EVERY = 8, /* copies through it */
+    SLOW_RUN = 3,    /* slow ones in a row: one may be an interruption */
+    SLOW_BYTES_PER_US = 3500,
+    ALONE = 16, /* copies in which nothing large came; more than a window */
+};
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+
+/* Whole lines, to an aligned place. */
+static void copy_lines_past(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) {
+        const __m128i *source = (const __m128i *)(const void *)(from + at);
+        __m128i *line = (__m128i *)(void *)(to + at);
+        __m128i a = _mm_loadu_si128(source);
+        __m128i b = _mm_loadu_si128(source + 1);
+        __m128i c = _mm_loadu_si128(source + 2);
+        __m128i d = _mm_loadu_si128(source + 3);
+
+        _mm_stream_si128(line, a);
+        _mm_stream_si128(line + 1, b);
+        _mm_stream_si128(line + 2, c);
+        _mm_stream_si128(line + 3, d);
+    }
+    _mm_sfence();
+}
+#else
+static void copy_lines_past(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+#endif
+
+void shm_copy_past(void *to, const void *from, size_t bytes)
+{
+    uint8_t *out = to;
+    const uint8_t *in = from;
+    size_t head = -(uintptr_t)to % 64, lines;
+
+    head = head < bytes ? head : bytes;
+    lines = (bytes - head) / 64 * 64;
+    memcpy(out, in, head);
+    copy_lines_past(out + head, in + head, lines);
+    memcpy(out + head + lines, in + head + lines, bytes - head - lines);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* Copies through the cache, and sees how long it takes. */
+static void copy_timed(struct shm_copying *copying, void *to, const void *from,
+                       size_t bytes)
+{
+    uint64_t began = now_ns();
+
+    memcpy(to, from, bytes);
+    if (1000 * bytes >= SLOW_BYTES_PER_US * (now_ns() - began)) {
+        copying->slow = 0;
+    } else if (++copying->slow == SLOW_RUN) {
+        copying->slow = 0;
+        copying->past_left = PAST_RUN;
+    }
+}
+
+void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
+              const void *from, size_t bytes)
+{
+    if (bytes < SHM_COPY_LARGE) {
+        memcpy(to, from, bytes);
+    } else if (++endpoint->copies_alone > ALONE) {
+        shm_copy_past(to, from, bytes);
+    } else if (copying->past_left > 0) {
+        copying->past_left--;
+        shm_copy_past(to, from, bytes);
+    } else if (copying->slow > 0 || copying->cached++ % TIMED_EVERY == 0) {
+        copy_timed(copying, to, from, bytes);
+    } else {
+        memcpy(to, from, bytes);
+    }
+}
