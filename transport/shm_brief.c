@@ -8,6 +8,12 @@
  * often the ring of lines has gone around, from 1, and wraps. What does not
  * fit the line lies in the line's own piece of memory. The reader says how many
  * it has taken in a line of the memory that it writes itself.
+ *
+ * A line that the reader has read must come back to the writer's core before it
+ * can be written again, which takes as long as to read it. So the writer asks
+ * for the lines of later messages while this one is on its way. Where one
+ * message ends, the next begins elsewhere: processors that read in a row fetch
+ * what lies behind it too, and would take those lines away again.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +24,8 @@
 enum {
     LINE_BODY = 64 - 4 * (1 + BRIEF_HEAD),
     TELL = BRIEF_RING / 4, /* so many taken, and the peer is told */
+    AHEAD = 3,             /* the line of the message after so many */
+    STRIDE = 5,            /* from a message's place to the next one's; odd */
 };
 
 struct line {
@@ -32,6 +40,11 @@ static uint16_t lap_of(uint32_t index)
     return (uint16_t)(index / BRIEF_RING + 1);
 }
 
+static uint32_t place_of(uint32_t index)
+{
+    return index * STRIDE % BRIEF_RING;
+}
+
 /* What the writer of this memory has taken of the other direction. */
 static _Atomic uint32_t *told_at(const struct endpoint *endpoint, void *memory)
 {
@@ -44,7 +57,7 @@ static struct line *line_at(const struct endpoint *endpoint, void *memory,
     struct line *lines =
         (void *)((uint8_t *)memory + endpoint->layout.brief_at + 64);
 
-    return &lines[index % BRIEF_RING];
+    return &lines[place_of(index)];
 }
 
 static uint8_t *body_at(const struct endpoint *endpoint, void *memory,
@@ -55,7 +68,19 @@ static uint8_t *body_at(const struct endpoint *endpoint, void *memory,
     if (bytes <= LINE_BODY)
         return line->body;
     return (uint8_t *)line_at(endpoint, memory, 0) + (size_t)64 * BRIEF_RING +
-           (size_t)(index % BRIEF_RING) * BRIEF_BODY_STEP;
+           (size_t)place_of(index) * BRIEF_BODY_STEP;
+}
+
+/* Asks for a line that will be written. */
+static inline void own(void *line)
+{
+#if defined(__x86_64__)
+    /* Compilers have it for some processors only; where there is none it does
+     * nothing. */
+    __asm__ volatile("prefetchw %0" : : "m"(*(char *)line));
+#else
+    __builtin_prefetch(line, 1);
+#endif
 }
 
 static uint32_t load(const _Atomic uint32_t *word)
@@ -80,6 +105,23 @@ static void look_for_room(const struct endpoint *endpoint,
         link->brief.lied = true;
     else
         link->brief.room = told;
+}
+
+/* Of messages behind number `at`, where the peer is known to have taken what
+ * was there, as if the next one were as long as this. */
+static void own_next(const struct endpoint *endpoint,
+                     const struct shm_link *link, uint32_t at, uint32_t bytes)
+{
+    uint32_t free = BRIEF_RING - (at - link->brief.room);
+    uint8_t *body;
+
+    if (free > AHEAD)
+        own(line_at(endpoint, link->out, at + AHEAD));
+    if (free < 2 || bytes <= LINE_BODY)
+        return;
+    body = body_at(endpoint, link->out, at + 1, bytes);
+    for (uint32_t i = 0; i < bytes; i += 64)
+        own(body + i);
 }
 
 int shm_put_brief(struct endpoint *endpoint, uint32_t peer,
@@ -107,6 +149,7 @@ int shm_put_brief(struct endpoint *endpoint, uint32_t peer,
     atomic_store_explicit(&line->word, lap_of(at) | bytes << 16,
                           memory_order_release);
     link->brief.given = at + 1;
+    own_next(endpoint, link, at, bytes);
     shm_announce(endpoint, link);
     return 0;
 }

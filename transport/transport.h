@@ -82,7 +82,7 @@ struct event {
 
 /* What a brief message carries: a head, and a body, of so many bytes at least
  * wherever there are such messages. */
-enum { BRIEF_HEAD = 3, BRIEF_BYTES = 2048 };
+enum { BRIEF_HEAD = 3, BRIEF_BYTES = 4096 };
 
 struct endpoint_counts {
     uint64_t strangers;    /* connections that did not prove the key */
