@@ -426,7 +426,11 @@ static int drive_until(atomic_bool *done, uint64_t deadline_ns)
 static void give_role(void)
 {
     engine.driven = false;
-    atomic_fetch_add_explicit(&engine.drives, 1, memory_order_relaxed);
+    /* Written with the lock only, so it needs no locked instruction. */
+    atomic_store_explicit(
+        &engine.drives,
+        atomic_load_explicit(&engine.drives, memory_order_relaxed) + 1,
+        memory_order_relaxed);
     if (engine.sleepers > 0)
         pthread_cond_broadcast(&engine.changed);
     if (engine.resting || (engine.sleepers == 0 && outstanding()))

@@ -61,19 +61,21 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
 
     for (int looks = 0, idle = 0;
          looks < LOOKS && idle < most && !engine_wanted(); looks++) {
-        bool moved = false;
+        bool moved = false, stepped;
 
         if (!brief)
             moved = advance_take_events(comm, r->begun_ns);
         else if (looks % every == every - 1)
             moved = advance_take_events(comm, engine_now());
 
-        while (comm->failed == 0 && flow_step(comm->flow, r->begun_ns) > 0)
-            moved = true;
         if (comm->failed != 0)
             return false;
-        if (flow_ended(comm->flow) != NULL)
-            return true;
+        do {
+            stepped = flow_step(comm->flow, r->begun_ns) > 0;
+            moved |= stepped;
+            if (flow_ended(comm->flow) != NULL)
+                return true;
+        } while (stepped);
         idle = moved ? 0 : idle + 1;
         /* What could be done was. */
         if (crowded && (brief || !moved))

@@ -246,6 +246,9 @@ size_t flow_step(struct flow *flow, uint64_t now_ns)
     if (flow->active && flow->brief.active && !flow->differs &&
         (moved = brief_step(flow)) > 0) {
         flow->progress_ns = now_ns;
+        /* It was of few ranks. */
+        if (flow->moves_left == 0 && flow->owing.words[0] != 0)
+            stream_give_credits(flow);
         return moved;
     }
     stream_wake_leaving(flow);

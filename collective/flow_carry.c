@@ -60,22 +60,31 @@ static const void *source_place(struct flow *flow, const struct move *m,
 }
 
 /* Elements of each block, with another row first. */
+static uint32_t next_row(const struct folding *f, uint32_t row)
+{
+    return row + 1 == f->rows ? 0 : row + 1;
+}
+
 void flow_fold(struct flow *flow, const struct folding *f)
 {
     uint64_t at = f->first, end = at + f->count;
+    /* A division takes as long as the rest of a small fold. */
+    uint64_t block = f->block == 0 || at == 0 ? 0 : at / f->block;
     const void **turned = flow->rows + flow->config.ranks;
+    uint32_t row = (uint32_t)((f->turn + block) % f->rows);
 
     while (at < end) {
-        uint64_t block = f->block == 0 ? 0 : at / f->block;
         uint64_t stop = f->block == 0 ? end : (block + 1) * f->block;
         uint64_t offset = (at - f->first) * flow->call.unit;
 
         stop = stop < end ? stop : end;
-        for (uint32_t i = 0; i < f->rows; i++)
-            turned[i] =
-                (const uint8_t *)flow->rows[(f->turn + block + i) % f->rows] +
-                offset;
+        for (uint32_t i = 0; i < f->rows; i++) {
+            turned[i] = (const uint8_t *)flow->rows[row] + offset;
+            row = next_row(f, row);
+        }
         flow->call.reduction->fold(f->to + offset, turned, f->rows, stop - at);
+        row = next_row(f, row);
+        block++;
         at = stop;
     }
 }

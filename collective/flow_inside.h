@@ -100,11 +100,14 @@ struct brief {
     bool active;
     bool folds;
     bool looks; /* asks the system for what must come, not only the queues */
-    uint32_t bytes;                  /* of a rank's block */
     uint32_t send_bytes, take_bytes; /* of a message */
-    uint32_t to_send, to_take;       /* ranks, a bit each */
-    uint32_t to_answer;              /* to send when all has been taken */
-    uint32_t early;            /* whose next message no call has taken yet */
+    /* Ranks, a bit each. Not side by side: compilers would read both at once,
+     * which waits for what was stored before them, to other cores too. */
+    uint32_t to_send;
+    uint32_t early; /* whose next message no call has taken yet */
+    uint32_t to_take;
+    uint32_t bytes;            /* of a rank's block */
+    uint32_t to_answer;        /* to send when all has been taken */
     uint32_t head[BRIEF_HEAD]; /* of every message of this call */
     const uint8_t *from;
     uint8_t *to;
