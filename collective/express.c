@@ -15,6 +15,9 @@
 
 enum {
     BYTES = 256 << 10, /* of what is small */
+    /* The same where ranks share cores and messages are system calls: who looks
+     * here gives its core away at once, and does not spin first. */
+    CROWDED_BYTES = 1 << 20,
     LOOKS = 20000,     /* for answers, if they come: some 20 to 200 us */
     LOOKS_IDLE = 2000, /* without any */
     YIELDS = 2000,     /* the ranks that must answer may need this core */
@@ -49,6 +52,14 @@ struct ballot_request *express_take(struct ballot_comm *comm)
     r->result = r->flow_result = 0;
     atomic_store_explicit(&r->done, false, memory_order_relaxed);
     return r;
+}
+
+static bool is_small(const struct ballot_comm *comm,
+                     const struct ballot_request *r)
+{
+    uint64_t most = comm->crowded ? CROWDED_BYTES : BYTES;
+
+    return r->flow.count <= most / r->flow.unit;
 }
 
 /* Whether its flow has ended. What is not its messages is looked at rarely,
@@ -100,8 +111,7 @@ int express_run(struct ballot_request *request)
     request->begun_ns = flow_is_brief(comm->flow) ? 0 : engine_now();
     /* What else comes meanwhile is for the next step. */
     comm->quiet = false;
-    if (request->flowing && request->flow.count <= BYTES / request->flow.unit &&
-        look(comm, request)) {
+    if (request->flowing && is_small(comm, request) && look(comm, request)) {
         comm->active_count = 0;
         request->taken = false;
         atomic_store_explicit(&comm->express_taken, false,
