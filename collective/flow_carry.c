@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flow_inside.h"
+#include "transport/past.h"
 
 static uint64_t fragment_of(const struct flow *flow, const struct move *m)
 {
@@ -104,6 +105,17 @@ static void fold(struct flow *flow, const struct move *m, uint8_t *to,
                     });
 }
 
+/* Memory that no cache can keep until it is used is not fetched to be written.
+ */
+static void copy(const struct move *m, void *to, const void *from,
+                 uint64_t bytes)
+{
+    if (m->peer == MOVE_NONE && m->bytes >= PAST_BYTES)
+        copy_past(to, from, bytes);
+    else
+        memcpy(to, from, bytes);
+}
+
 /* What comes out of a fragment's sources goes to `to`. */
 static void carry(struct flow *flow, const struct move *m, uint8_t *to,
                   uint64_t bytes)
@@ -116,7 +128,7 @@ static void carry(struct flow *flow, const struct move *m, uint8_t *to,
     if (m->sources > 1)
         fold(flow, m, to, bytes);
     else if (bytes > 0 && to != flow->rows[0])
-        memcpy(to, flow->rows[0], bytes);
+        copy(m, to, flow->rows[0], bytes);
     if (call->average && (m->flags & MOVE_FINAL) != 0)
         call->reduction->divide(to, flow->config.ranks, bytes / call->unit);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "past.h"
 #include "shm_inside.h"
 
 enum {
@@ -23,47 +24,6 @@ enum {
     SLOW_BYTES_PER_US = 3500,
     ALONE = 16, /* copies in which nothing large came; more than a window */
 };
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-
-/* Whole lines, to an aligned place. */
-static void copy_lines_past(uint8_t *to, const uint8_t *from, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += 64) {
-        const __m128i *source = (const __m128i *)(const void *)(from + at);
-        __m128i *line = (__m128i *)(void *)(to + at);
-        __m128i a = _mm_loadu_si128(source);
-        __m128i b = _mm_loadu_si128(source + 1);
-        __m128i c = _mm_loadu_si128(source + 2);
-        __m128i d = _mm_loadu_si128(source + 3);
-
-        _mm_stream_si128(line, a);
-        _mm_stream_si128(line + 1, b);
-        _mm_stream_si128(line + 2, c);
-        _mm_stream_si128(line + 3, d);
-    }
-    _mm_sfence();
-}
-#else
-static void copy_lines_past(uint8_t *to, const uint8_t *from, size_t bytes)
-{
-    memcpy(to, from, bytes);
-}
-#endif
-
-void shm_copy_past(void *to, const void *from, size_t bytes)
-{
-    uint8_t *out = to;
-    const uint8_t *in = from;
-    size_t head = -(uintptr_t)to % 64, lines;
-
-    head = head < bytes ? head : bytes;
-    lines = (bytes - head) / 64 * 64;
-    memcpy(out, in, head);
-    copy_lines_past(out + head, in + head, lines);
-    memcpy(out + head + lines, in + head + lines, bytes - head - lines);
-}
 
 static uint64_t now_ns(void)
 {
@@ -94,10 +54,10 @@ void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
     if (bytes < SHM_COPY_LARGE) {
         memcpy(to, from, bytes);
     } else if (++endpoint->copies_alone > ALONE) {
-        shm_copy_past(to, from, bytes);
+        copy_past(to, from, bytes);
     } else if (copying->past_left > 0) {
         copying->past_left--;
-        shm_copy_past(to, from, bytes);
+        copy_past(to, from, bytes);
     } else if (copying->slow > 0 || copying->cached++ % TIMED_EVERY == 0) {
         copy_timed(copying, to, from, bytes);
     } else {

@@ -52,8 +52,6 @@ enum { SHM_COPY_LARGE = 8192 };
 /* memcpy() into a slot of the link's peer. Any place and size. */
 void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
               const void *from, size_t bytes);
-/* memcpy() past our cache, done before what we store next. */
-void shm_copy_past(void *to, const void *from, size_t bytes);
 
 /* ---- shm_brief.c ---- */
 

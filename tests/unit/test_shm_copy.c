@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "transport/past.h"
 #include "transport/shm_inside.h"
 
 enum { ROOM = 20000 };
@@ -38,11 +39,11 @@ static void any_place_and_size_is_copied(void **state)
         for (size_t source = 0; source < 65; source += 11)
             for (size_t bytes = 0; bytes < 200; bytes++) {
                 fill();
-                shm_copy_past(to + at, from + source, bytes);
+                copy_past(to + at, from + source, bytes);
                 assert_copied(at, source, bytes);
             }
     fill();
-    shm_copy_past(to + 3, from + 1, 16001);
+    copy_past(to + 3, from + 1, 16001);
     assert_copied(3, 1, 16001);
 }
 
