@@ -25,7 +25,7 @@ enum {
 enum {
     APART_BYTES = 4096,
     DIRECT_BYTES = 512 << 10, /* with less it takes longer to be told */
-    PAST_BYTES = 12 << 20, /* of a move whose memory is written past the cache */
+    PAST_BYTES = 12 << 20,    /* of a move that is written past the cache */
     PAYLOAD_MOST = 61440, /* whole pages, and all fits tcp's largest packet */
 };
 
