@@ -130,18 +130,21 @@ static void forget_job(const struct job *job)
     close(job->signals);
 }
 
-/* Keeps the rank on the core that is its own, where each can have one. */
+/* Keeps the rank on a core: its own, where each can have one, else one that
+ * neighbours share, so that all cores have as many. The scheduler may leave
+ * three ranks on one core and one on another for seconds, as all are busy. */
 static void bind_rank(int rank, int ranks)
 {
     cpu_set_t cores, own;
-    int seen = 0;
+    int count, place, seen = 0;
 
-    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 ||
-        CPU_COUNT(&cores) < ranks)
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0)
         return;
+    count = CPU_COUNT(&cores);
+    place = count < ranks ? (int)((long)rank * count / ranks) : rank;
     CPU_ZERO(&own);
     for (size_t core = 0; core < CPU_SETSIZE; core++)
-        if (CPU_ISSET(core, &cores) && seen++ == rank)
+        if (CPU_ISSET(core, &cores) && seen++ == place)
             CPU_SET(core, &own);
     sched_setaffinity(0, sizeof(own), &own);
 }

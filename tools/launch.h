@@ -21,8 +21,8 @@ struct launch {
     const char *program;  /* whose messages these are */
     int ranks;            /* 1..BALLOT_RANKS_MAX */
     bool prefixed;        /* each line of output starts with "[rank] " */
-    bool bound;           /* each rank to a core of its own, if there are
-                             enough */
+    bool bound;           /* each rank to a core: its own, if there are
+                             enough, else neighbours share one */
     uint32_t timeout_ms;  /* of the whole job; 0: none */
     uint32_t grace_ms;    /* for the others after one failed, then SIGTERM,
                              and once more the same until SIGKILL */

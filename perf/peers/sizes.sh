@@ -5,8 +5,10 @@
 #
 # Each program goes through all collectives and sizes in one job, so that a
 # round pays once for its start. Ranks that have a core each are bound to it,
-# but for Gloo's, which have two threads; where ranks are more than cores, none
-# is. Each library waits as it does by itself: with more ranks than cores, Open
+# but for Gloo's, which have two threads. Where ranks are more than cores,
+# ballot's neighbours share one (ballot-run --bind core) and the others are
+# bound nowhere: Open MPI, which can bind in turns alone, took longer for all
+# but small broadcasts and large gathers when it was. Each library waits as it does by itself: with more ranks than cores, Open
 # MPI gives way to others while it waits, and MPICH does not.
 
 if [ -z "$sizes" ]; then

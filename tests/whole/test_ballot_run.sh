@@ -294,6 +294,23 @@ launch -n 1 echo -n 5 --help
 check arguments_of_the_program_are_its_own equal "$(cat "$work/out")" \
     "[0] 5 --help"
 
+# ---- Cores ------------------------------------------------------------------
+# bound CORES RANKS: the core of each rank, in the order of the ranks.
+bound()
+{
+    taskset -c "$1" "$run" -n "$2" --bind core \
+        sh -c 'taskset -c -p $$ | sed "s/.*: //"' 2> "$work/err" |
+        sort | sed 's/.*\] //' | tr '\n' ' '
+}
+mapfile -t cores < <(for core in $(seq 0 1023); do
+    taskset -c "$core" true 2> "$work/err" && echo "$core"
+    [ "$core" -lt "$(nproc --all)" ] || break
+done)
+a=${cores[0]} b=${cores[1]:-${cores[0]}}
+check ranks_have_cores equal "$(bound "$a,$b" 2)" "$a $b "
+check neighbours_share_cores equal "$(bound "$a,$b" 4)" "$a $a $b $b "
+check the_first_cores_have_more equal "$(bound "$a,$b" 3)" "$a $a $b "
+
 if [ "$failed" -ne 0 ]; then
     echo "$failed checks failed"
     exit 1
