@@ -232,6 +232,9 @@ static void look_at_all(struct ballot_comm *comm, const struct places *table)
             uint32_t bytes = transports[place]->brief_bytes;
 
             apart |= place != PLACE_SHM;
+            /* Long ones of several peers take turns in our cache. */
+            if (place == PLACE_SHM && comm->ranks > 2 && bytes > BRIEF_BYTES)
+                bytes = BRIEF_BYTES;
             if (bytes < comm->brief_bytes)
                 comm->brief_bytes = bytes;
         }

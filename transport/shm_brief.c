@@ -132,7 +132,7 @@ int shm_put_brief(struct endpoint *endpoint, uint32_t peer,
     uint32_t at = link->brief.given;
     struct line *line;
 
-    assert(bytes <= BRIEF_BYTES);
+    assert(bytes <= SHM_BRIEF_BYTES);
     if (!shm_linked(link))
         return -ENOTCONN;
     if (!has_room(&link->brief)) {
@@ -164,7 +164,7 @@ static int message_at(const struct endpoint *endpoint,
 
     if ((uint16_t)word != lap_of(index))
         return -EAGAIN;
-    return word >> 16 > BRIEF_BYTES ? -EPROTO : (int)(word >> 16);
+    return word >> 16 > SHM_BRIEF_BYTES ? -EPROTO : (int)(word >> 16);
 }
 
 int shm_peek_brief(struct endpoint *endpoint, uint32_t peer,
@@ -189,7 +189,7 @@ void shm_take_brief(struct endpoint *endpoint, uint32_t peer, void *body,
     struct shm_link *link = &endpoint->links[peer];
     struct shm_brief *brief = &link->brief;
 
-    assert(bytes <= BRIEF_BYTES);
+    assert(bytes <= SHM_BRIEF_BYTES);
     if (bytes > 0)
         memcpy(body, body_at(endpoint, link->in, brief->taken, bytes), bytes);
     brief->taken++;

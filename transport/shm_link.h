@@ -22,10 +22,11 @@
 enum { SHM_SLOTS_MAX = (1 << 14) - 1 };
 
 enum {
-    BRIEF_RING = 64, /* brief messages under way */
+    BRIEF_RING = 64,            /* brief messages under way, */
+    SHM_BRIEF_BYTES = 16 << 10, /* with bodies of so many bytes at most */
     /* From a long body to the next: an odd number of lines, so that they do not
      * all lie in the same sets of a cache. */
-    BRIEF_BODY_STEP = BRIEF_BYTES + 64,
+    BRIEF_BODY_STEP = SHM_BRIEF_BYTES + 64,
 };
 
 /*

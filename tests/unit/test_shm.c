@@ -122,7 +122,7 @@ static void a_brief_message_that_lies_cuts_its_writer_off(void **state)
     (void)state;
     liar_begin_linked();
     /* The first line of the first lap, of more bytes than there can be. */
-    atomic_store(brief_word(1), 1 | (BRIEF_BYTES + 1u) << 16);
+    atomic_store(brief_word(1), 1 | (SHM_BRIEF_BYTES + 1u) << 16);
     assert_int_equal(shm->peek_brief(victim.endpoint, LIAR, head), -EAGAIN);
     assert_liar_is_cut();
     liar_harmed_nobody();
