@@ -19,7 +19,7 @@ import sys
 
 from table import machine
 
-PEERS = {"ompi": "Open MPI", "mpich": "MPICH", "gloo": "Gloo"}
+PEERS = ("ompi", "ompi-bound", "mpich", "gloo")
 # What is required of these five; the others are shown.
 JUDGED = ("all_reduce", "broadcast", "all_gather", "reduce_scatter",
           "all_to_all")
@@ -92,11 +92,11 @@ def number(value, decimals=2):
 def print_case(result, programs):
     print(f"#\n# {result['collective']} over {result['transport']}, "
           f"{result['ranks']} ranks, us a call\n#{'bytes':>11}" +
-          "".join(f" {p:>11}" for p in programs) + "  best peer  ratio")
+          "".join(f" {p:>11}" for p in programs) + "  best peer   ratio")
     for row in result["rows"]:
         print(f"{row['bytes']:12}" +
               "".join(f" {number(row['us'].get(p)):>11}" for p in programs) +
-              f"  {row['best'] or '-':9} {number(row['ratio']):>6}")
+              f"  {row['best'] or '-':10} {number(row['ratio']):>6}")
 
 
 def print_tables(results, host):
