@@ -117,7 +117,8 @@ static void own_next(const struct endpoint *endpoint,
 
     if (free > AHEAD)
         own(line_at(endpoint, link->out, at + AHEAD));
-    if (free < 2 || bytes <= LINE_BODY)
+    if (free < 2 || bytes <= LINE_BODY ||
+        (bytes >= SHM_COPY_LARGE && !shm_copy_owns(&link->copying)))
         return;
     body = body_at(endpoint, link->out, at + 1, bytes);
     for (uint32_t i = 0; i < bytes; i += 64)
@@ -144,7 +145,8 @@ int shm_put_brief(struct endpoint *endpoint, uint32_t peer,
     }
     line = line_at(endpoint, link->out, at);
     if (bytes > 0)
-        memcpy(body_at(endpoint, link->out, at, bytes), body, bytes);
+        shm_copy_owned(&link->copying, body_at(endpoint, link->out, at, bytes),
+                       body, bytes);
     memcpy(line->head, head, sizeof(line->head));
     atomic_store_explicit(&line->word, lap_of(at) | bytes << 16,
                           memory_order_release);

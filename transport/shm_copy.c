@@ -21,7 +21,7 @@ enum {
     PAST_RUN = 256,  /* copies, then the cache is tried again */
     TIMED_EVERY = 8, /* copies through it */
     SLOW_RUN = 3,    /* slow ones in a row: one may be an interruption */
-    SLOW_BYTES_PER_US = 3500,
+    SLOW_BYTES_PER_US = 6000,
     ALONE = 16, /* copies in which nothing large came; more than a window */
 };
 
@@ -48,13 +48,17 @@ static void copy_timed(struct shm_copying *copying, void *to, const void *from,
     }
 }
 
-void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
-              const void *from, size_t bytes)
+bool shm_copy_owns(const struct shm_copying *copying)
+{
+    return copying->past_left == 0 && copying->slow == 0 &&
+           copying->cached % TIMED_EVERY != 0;
+}
+
+void shm_copy_owned(struct shm_copying *copying, void *to, const void *from,
+                    size_t bytes)
 {
     if (bytes < SHM_COPY_LARGE) {
         memcpy(to, from, bytes);
-    } else if (++endpoint->copies_alone > ALONE) {
-        copy_past(to, from, bytes);
     } else if (copying->past_left > 0) {
         copying->past_left--;
         copy_past(to, from, bytes);
@@ -63,4 +67,13 @@ void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
     } else {
         memcpy(to, from, bytes);
     }
+}
+
+void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
+              const void *from, size_t bytes)
+{
+    if (bytes >= SHM_COPY_LARGE && ++endpoint->copies_alone > ALONE)
+        copy_past(to, from, bytes);
+    else
+        shm_copy_owned(copying, to, from, bytes);
 }

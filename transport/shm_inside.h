@@ -52,6 +52,11 @@ enum { SHM_COPY_LARGE = 8192 };
 /* memcpy() into a slot of the link's peer. Any place and size. */
 void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
               const void *from, size_t bytes);
+/* The same of lines that were fetched before, where the next one should be: one
+ * that will be timed, or goes past the cache, should not. */
+void shm_copy_owned(struct shm_copying *copying, void *to, const void *from,
+                    size_t bytes);
+bool shm_copy_owns(const struct shm_copying *copying);
 
 /* ---- shm_brief.c ---- */
 
