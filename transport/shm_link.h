@@ -23,7 +23,7 @@ enum { SHM_SLOTS_MAX = (1 << 14) - 1 };
 
 enum {
     BRIEF_RING = 64,            /* brief messages under way, */
-    SHM_BRIEF_BYTES = 16 << 10, /* with bodies of so many bytes at most */
+    SHM_BRIEF_BYTES = 32 << 10, /* with bodies of so many bytes at most */
     /* From a long body to the next: an odd number of lines, so that they do not
      * all lie in the same sets of a cache. */
     BRIEF_BODY_STEP = SHM_BRIEF_BYTES + 64,
