@@ -60,12 +60,12 @@ static const void *source_place(struct flow *flow, const struct move *m,
     return stream->arrivals[stream->expected % STREAM_WINDOW].payload;
 }
 
-/* Elements of each block, with another row first. */
 static uint32_t next_row(const struct folding *f, uint32_t row)
 {
     return row + 1 == f->rows ? 0 : row + 1;
 }
 
+/* Elements of each block, with another row first. */
 void flow_fold(struct flow *flow, const struct folding *f)
 {
     uint64_t at = f->first, end = at + f->count;

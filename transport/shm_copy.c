@@ -21,7 +21,10 @@ enum {
     PAST_RUN = 256,  /* copies, then the cache is tried again */
     TIMED_EVERY = 8, /* copies through it */
     SLOW_RUN = 3,    /* slow ones in a row: one may be an interruption */
-    SLOW_BYTES_PER_US = 6000,
+    /* MB/s that are slow. A slot's bytes may come from memory, which takes
+     * part of the time. */
+    SLOW = 6000,
+    SLOW_SLOT = 3500,
     ALONE = 16, /* copies in which nothing large came; more than a window */
 };
 
@@ -35,12 +38,12 @@ static uint64_t now_ns(void)
 
 /* Copies through the cache, and sees how long it takes. */
 static void copy_timed(struct shm_copying *copying, void *to, const void *from,
-                       size_t bytes)
+                       size_t bytes, uint32_t slow_mb_s)
 {
     uint64_t began = now_ns();
 
     memcpy(to, from, bytes);
-    if (1000 * bytes >= SLOW_BYTES_PER_US * (now_ns() - began)) {
+    if (1000 * bytes >= slow_mb_s * (now_ns() - began)) {
         copying->slow = 0;
     } else if (++copying->slow == SLOW_RUN) {
         copying->slow = 0;
@@ -54,8 +57,8 @@ bool shm_copy_owns(const struct shm_copying *copying)
            copying->cached % TIMED_EVERY != 0;
 }
 
-void shm_copy_owned(struct shm_copying *copying, void *to, const void *from,
-                    size_t bytes)
+static void copy(struct shm_copying *copying, void *to, const void *from,
+                 size_t bytes, uint32_t slow_mb_s)
 {
     if (bytes < SHM_COPY_LARGE) {
         memcpy(to, from, bytes);
@@ -63,10 +66,16 @@ void shm_copy_owned(struct shm_copying *copying, void *to, const void *from,
         copying->past_left--;
         copy_past(to, from, bytes);
     } else if (copying->slow > 0 || copying->cached++ % TIMED_EVERY == 0) {
-        copy_timed(copying, to, from, bytes);
+        copy_timed(copying, to, from, bytes, slow_mb_s);
     } else {
         memcpy(to, from, bytes);
     }
+}
+
+void shm_copy_owned(struct shm_copying *copying, void *to, const void *from,
+                    size_t bytes)
+{
+    copy(copying, to, from, bytes, SLOW);
 }
 
 void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
@@ -75,5 +84,5 @@ void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
     if (bytes >= SHM_COPY_LARGE && ++endpoint->copies_alone > ALONE)
         copy_past(to, from, bytes);
     else
-        shm_copy_owned(copying, to, from, bytes);
+        copy(copying, to, from, bytes, SLOW_SLOT);
 }
