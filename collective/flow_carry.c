@@ -258,7 +258,7 @@ static struct apart lies_apart(const struct flow *flow, const struct move *m,
     if (bytes < flow->config.apart_bytes || bytes % 8 != 0 || m->sources != 1 ||
         s->peer != MOVE_NONE || t->put_with == NULL ||
         ((m->flags & MOVE_RAW) != 0 && flow->call.factor != NULL))
-        return (struct apart){NULL};
+        return (struct apart){.memory = NULL};
     return (struct apart){
         .memory = s->memory + move_at(m),
         .stays = t->put_from != NULL && m->bytes >= flow->config.direct_bytes &&

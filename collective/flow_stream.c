@@ -161,7 +161,8 @@ static void give_credit(struct flow *flow, uint32_t peer)
     if (flow->config.links[peer].lost)
         mask_clear(&flow->owing, peer);
     else if (place != NULL)
-        stream_put(flow, peer, slot, place, &header, 0, (struct apart){NULL});
+        stream_put(flow, peer, slot, place, &header, 0,
+                   (struct apart){.memory = NULL});
 }
 
 void stream_give_credits(struct flow *flow)

@@ -20,8 +20,8 @@ static const struct {
     [PERF_ALL_TO_ALL] = {"all_to_all", .has_blocks = true},
     [PERF_GATHER] = {"gather", .has_root = true, .has_blocks = true},
     [PERF_SCATTER] = {"scatter", .has_root = true, .has_blocks = true},
-    [PERF_SENDRECV] = {"sendrecv"},
-    [PERF_BARRIER] = {"barrier"},
+    [PERF_SENDRECV] = {.name = "sendrecv"},
+    [PERF_BARRIER] = {.name = "barrier"},
 };
 
 const char *perf_collective_name(enum perf_collective collective)

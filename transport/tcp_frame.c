@@ -181,7 +181,8 @@ void tcp_sent(struct endpoint *endpoint, struct tcp_link *link, size_t bytes)
             return;
         link->sent_bytes -= whole_bytes;
         link->leaving[le32toh(frame->slot)] = false;
-        link->outside[le32toh(frame->slot)] = (struct tcp_outside){NULL};
+        link->outside[le32toh(frame->slot)] =
+            (struct tcp_outside){.memory = NULL};
         link->frames_first = (link->frames_first + 1) % endpoint->config.slots;
         link->frames_count--;
         endpoint->leaving--;
@@ -231,7 +232,7 @@ void tcp_stage_outside(const struct endpoint *endpoint, struct tcp_link *link,
     if (outside->bytes > 0)
         memcpy(slot_at(endpoint, link->staging, slot) + bytes - outside->bytes,
                outside->memory, outside->bytes);
-    *outside = (struct tcp_outside){NULL};
+    *outside = (struct tcp_outside){.memory = NULL};
 }
 
 void tcp_let_go(const struct endpoint *endpoint, struct tcp_link *link)
