@@ -91,6 +91,16 @@ int comm_settle(struct ballot_comm *comm, char *why)
     return 0;
 }
 
+uint32_t comm_slot_bytes(const struct ballot_comm *comm,
+                         const struct transport *transport)
+{
+    uint32_t bytes = LINE_BYTES + transport->stream_bytes;
+
+    return comm->ranks > FEW_RANKS || bytes < comm->slot_bytes
+               ? comm->slot_bytes
+               : bytes;
+}
+
 int comm_begin(struct ballot_comm *comm, const struct sockaddr *root,
                uint32_t root_bytes, int bell, char *why)
 {

@@ -140,6 +140,7 @@ struct ballot_comm {
     uint32_t local_ranks;           /* members on this host */
     uint32_t local_cores;           /* that one of these at least may run on */
     uint32_t brief_bytes;           /* as in flow.h */
+    uint32_t stream_bytes;          /* the same */
     bool crowded;                   /* the same */
     uint32_t epoch;
     struct settings settings;
@@ -154,7 +155,7 @@ struct ballot_comm {
     char transport_why[ERROR_BYTES]; /* what a transport says while joining */
     struct link *links;              /* [members] */
     char (*hosts)[HOST_BYTES];       /* [members] names, for errors */
-    uint32_t slot_bytes;
+    uint32_t slot_bytes;             /* at least: comm_slot_bytes() */
 
     struct crew *crew;
     struct serve *serve;       /* NULL: this rank counts nothing */
@@ -225,6 +226,9 @@ struct ballot_comm {
     struct ballot_comm *next; /* engine.c's list */
 };
 
+/* With more, nothing depends on what every pair of ranks is like. */
+enum { FEW_RANKS = 16 };
+
 static inline bool comm_serves(const struct ballot_comm *comm, uint32_t member)
 {
     return member - comm->server_first < comm->servers;
@@ -246,6 +250,9 @@ int comm_settle(struct ballot_comm *comm, char *why);
 int comm_begin(struct ballot_comm *comm, const struct sockaddr *root,
                uint32_t root_bytes, int bell, char *why);
 int comm_end(struct ballot_comm *comm);
+/* Of the slots over a transport, so that the fragments it likes fit them. */
+uint32_t comm_slot_bytes(const struct ballot_comm *comm,
+                         const struct transport *transport);
 /* Frees what never began. */
 void comm_destroy(struct ballot_comm *comm);
 

@@ -35,7 +35,9 @@ int flow_open(struct flow **flow, const struct flow_config *config)
         f->config.direct_bytes = DIRECT_BYTES;
     f->whole =
         (config->slot_bytes - LINE_BYTES) / FRAGMENT_STEP * FRAGMENT_STEP;
-    f->payload = f->whole < PAYLOAD_MOST ? f->whole : PAYLOAD_MOST;
+    f->payload = config->stream_bytes;
+    if (f->payload == 0)
+        f->payload = f->whole < PAYLOAD_MOST ? f->whole : PAYLOAD_MOST;
     f->moves_max = (MOVES_PER_RANK * ranks + MOVES_MORE + 63) / 64 * 64;
     f->sources_max = 2 * f->moves_max;
     f->moves = calloc(f->moves_max, sizeof(f->moves[0]));

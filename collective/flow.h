@@ -34,6 +34,8 @@ struct flow_config {
     uint32_t rank, ranks;
     uint32_t window; /* of the vote lanes: says where ours begin */
     uint32_t slot_bytes;
+    uint32_t stream_bytes; /* of a fragment, as between all ranks; 0: it fits a
+                              slot of slot_bytes */
     uint32_t epoch;
     /* A fragment of `apart_bytes` lands where it belongs, and is not staged; a
      * move of `direct_bytes` goes from where it is until it has been taken; 0:

@@ -160,6 +160,7 @@ int parts_open(struct ballot_comm *comm, char *why)
         .ranks = comm->ranks,
         .window = comm->settings.window,
         .slot_bytes = comm->slot_bytes,
+        .stream_bytes = comm->stream_bytes,
         .epoch = comm->epoch,
         .brief_bytes = comm->brief_bytes,
         .crowded = comm->crowded,

@@ -19,17 +19,16 @@
 _Static_assert((int)ERROR_BYTES >= (int)WHY_BYTES,
                "comm->transport_why has room for what a transport says");
 
-enum { FEW_RANKS = 16 };
-
 /* ---- Endpoints ---- */
 
 static int open_endpoint(struct ballot_comm *comm, enum place place,
                          const struct transport *transport,
-                         const struct endpoint_config *config,
-                         struct places *ours, char *why)
+                         struct endpoint_config *config, struct places *ours,
+                         char *why)
 {
     int rc;
 
+    config->slot_bytes = comm_slot_bytes(comm, transport);
     config->why[0] = '\0';
     rc = transport->open(&comm->endpoints[place], config);
     if (rc == 0) {
@@ -44,9 +43,8 @@ static int open_endpoint(struct ballot_comm *comm, enum place place,
 }
 
 /* Where nobody asked for it, no device is no error, and the others go on. */
-static int open_verbs(struct ballot_comm *comm,
-                      const struct endpoint_config *config, struct places *ours,
-                      char *why)
+static int open_verbs(struct ballot_comm *comm, struct endpoint_config *config,
+                      struct places *ours, char *why)
 {
     int rc =
         open_endpoint(comm, PLACE_VERBS, &transport_verbs, config, ours, why);
@@ -107,7 +105,6 @@ int places_open(struct ballot_comm *comm, const struct sockaddr *root,
         .rank = comm->rank,
         .ranks = comm->members,
         .slots = lanes_slots(comm->settings.window),
-        .slot_bytes = comm->slot_bytes,
         .sealed_slots = lane_first(comm->settings.window, LANE_STREAM),
         .credentials = &comm->credentials,
         .interface = interface,
@@ -230,8 +227,13 @@ static void look_at_all(struct ballot_comm *comm, const struct places *table)
         for (uint32_t s = 0; s < r; s++) {
             enum place place = place_between(comm, table, r, s);
             uint32_t bytes = transports[place]->brief_bytes;
+            uint32_t stream_bytes = transports[place]->stream_bytes;
 
             apart |= place != PLACE_SHM;
+            if (r + s == 1)
+                comm->stream_bytes = stream_bytes;
+            if (stream_bytes != comm->stream_bytes)
+                comm->stream_bytes = 0;
             /* Long ones of several peers take turns in our cache. */
             if (place == PLACE_SHM && comm->ranks > 2 && bytes > BRIEF_BYTES)
                 bytes = BRIEF_BYTES;

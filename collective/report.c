@@ -187,9 +187,14 @@ static void describe_node(char *text, size_t text_bytes,
 void report_memory(const struct ballot_comm *comm)
 {
     struct memory_facts facts = memory_facts();
-    uint32_t slots = lanes_slots(comm->settings.window);
+    uint32_t slots = lanes_slots(comm->settings.window), slot_bytes = 0;
     char private_pages[160], shared_pages[160], node[128];
 
+    for (int e = 0; e < comm->endpoints_count; e++) {
+        uint32_t bytes = comm_slot_bytes(comm, comm->transports[e]);
+
+        slot_bytes = bytes > slot_bytes ? bytes : slot_bytes;
+    }
     describe_pages(private_pages, sizeof(private_pages), "private",
                    facts.private_huge, "enabled", facts.private_setting,
                    "madvise");
@@ -200,8 +205,8 @@ void report_memory(const struct ballot_comm *comm)
     report_debug(DEBUG_INFO,
                  "rank %u: memory: %u slots of %u bytes, %.1f MiB, for each of "
                  "%u %s; huge pages from %d MiB on: %s, %s; NUMA: %s",
-                 comm->rank, slots, comm->slot_bytes,
-                 (double)slots * comm->slot_bytes / (1 << 20), comm->members,
+                 comm->rank, slots, slot_bytes,
+                 (double)slots * slot_bytes / (1 << 20), comm->members,
                  comm->members > comm->ranks ? "members" : "ranks",
                  MEMORY_HUGE_BYTES >> 20, private_pages, shared_pages, node);
 }

@@ -486,6 +486,7 @@ const struct transport transport_tcp = {
     .put_from = tcp_put_from,
     .put_with = tcp_put_with,
     .let_go = tcp_forget,
+    .stream_bytes = STREAM_BYTES,
     .brief_bytes = TCP_BRIEF_BYTES,
     .put_brief = tcp_put_brief,
     .peek_brief = tcp_peek_brief,

@@ -35,6 +35,9 @@ enum {
     SMALL_BYTES = 4096,       /* a put that does not wait for the next poll() */
     FRAME_BYTES = 16,
     HEAD_BYTES = 64, /* of each payload: in the slot, wherever the rest is */
+    /* Whole pages, and with all headers two of the loopback's largest packets:
+     * with one, calls and credits take as long as the copies. */
+    STREAM_BYTES = 120 << 10,
     TCP_BRIEF_BYTES = 16 << 10,
     TCP_QUEUE_BYTES = 512 << 10, /* brief messages that nobody has taken */
     /* With so few links, asking each socket by a plain call is cheaper than

@@ -23,7 +23,7 @@ enum {
     KEEPALIVE_IDLE_S = 10,
     KEEPALIVE_INTERVAL_S = 5,
     KEEPALIVE_PROBES = 3,
-    PIPE_BYTES = 128 << 10, /* the pages of a slot, wherever it begins */
+    PIPE_BYTES = 128 << 10, /* pages of STREAM_BYTES, wherever they begin */
 };
 
 /* Tuning only, so a kernel that refuses does no harm. Keepalive finds a host

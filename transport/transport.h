@@ -203,6 +203,10 @@ struct transport {
                   uint32_t bytes, uint32_t apart_bytes,
                   const struct landing_place *place);
 
+    /* What a put carries behind its line where bytes take the least time, a
+     * multiple of 64; 0: that of a chunk's votes. */
+    uint32_t stream_bytes;
+
     /* ---- Brief messages; all NULL where there are none. ---- */
 
     uint32_t brief_bytes; /* of the largest body */

@@ -276,6 +276,19 @@ bool net_deliver(uint32_t from, uint32_t to)
 
 /* ---- Ranks ---- */
 
+/* Fragments as slots have room for, or less, or more than slots for votes have:
+ * those of a transport that likes its own. */
+static void choose_fragments(struct flow_config *config, uint64_t seed)
+{
+    config->slot_bytes = SLOT_BYTES;
+    if (seed % 3 == 1)
+        config->stream_bytes = SLOT_BYTES - LINE_BYTES - 64;
+    if (seed % 3 == 2) {
+        config->slot_bytes = SLOT_BYTES - 64;
+        config->stream_bytes = SLOT_BYTES - LINE_BYTES;
+    }
+}
+
 void net_open(uint32_t ranks, uint64_t seed)
 {
     net.ranks = ranks;
@@ -285,11 +298,10 @@ void net_open(uint32_t ranks, uint64_t seed)
     assert_non_null(net.wires);
     for (uint32_t r = 0; r < ranks; r++) {
         struct node *n = &net.nodes[r];
-        const struct flow_config config = {
+        struct flow_config config = {
             .rank = r,
             .ranks = ranks,
             .window = WINDOW,
-            .slot_bytes = SLOT_BYTES,
             .epoch = EPOCH,
             .apart_bytes = 64,
             .direct_bytes = 192,
@@ -298,6 +310,7 @@ void net_open(uint32_t ranks, uint64_t seed)
             .links = n->links,
         };
 
+        choose_fragments(&config, seed);
         *n = (struct node){.rank = r};
         for (uint32_t p = 0; p < ranks; p++)
             n->links[p] = (struct link){
