@@ -38,6 +38,8 @@ int flow_open(struct flow **flow, const struct flow_config *config)
     f->payload = config->stream_bytes;
     if (f->payload == 0)
         f->payload = f->whole < PAYLOAD_MOST ? f->whole : PAYLOAD_MOST;
+    /* With more ranks the others would wait for it. */
+    f->burst = config->stream_bytes != 0 && ranks == 2 ? 3 * f->payload : 1;
     f->moves_max = (MOVES_PER_RANK * ranks + MOVES_MORE + 63) / 64 * 64;
     f->sources_max = 2 * f->moves_max;
     f->moves = calloc(f->moves_max, sizeof(f->moves[0]));
@@ -257,7 +259,7 @@ size_t flow_step(struct flow *flow, uint64_t now_ns)
     if (flow->released)
         flow->progress_ns = now_ns;
     flow->released = false;
-    while (flow->active && !flow->differs && moved == 0 &&
+    while (flow->active && !flow->differs && moved < flow->burst &&
            (m = next_ready(flow)) != NULL) {
         uint32_t index = move_index(flow, m);
 

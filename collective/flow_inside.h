@@ -119,6 +119,7 @@ struct flow {
     struct flow_config config;
     uint32_t whole;   /* bytes that fit a slot, */
     uint32_t payload; /* and of the largest fragment */
+    uint64_t burst;   /* that a step moves: what leaves together costs less */
 
     bool active, broken;
     bool exchanges; /* what is under way is an exchange */

@@ -333,9 +333,12 @@ static int tcp_put_from(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                         uint32_t bytes, const void *memory,
                         uint32_t memory_bytes)
 {
-    const struct tcp_outside outside = {memory, memory_bytes, true};
-    int rc = add_outside(endpoint, tcp_link_up(endpoint, peer), slot, bytes,
-                         &outside);
+    struct tcp_link *link = tcp_link_up(endpoint, peer);
+    const struct tcp_outside outside = {
+        memory, memory_bytes, .stays = true,
+        .spliced =
+            link != NULL && tcp_splices(endpoint, link, memory, memory_bytes)};
+    int rc = add_outside(endpoint, link, slot, bytes, &outside);
 
     return rc != 0 ? rc : tcp_put(endpoint, peer, slot, bytes);
 }
@@ -345,7 +348,7 @@ static int tcp_put_with(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                         uint32_t bytes, const void *memory,
                         uint32_t memory_bytes)
 {
-    const struct tcp_outside outside = {memory, memory_bytes, false};
+    const struct tcp_outside outside = {memory, memory_bytes, .stays = false};
     struct tcp_link *link = tcp_link_up(endpoint, peer);
     int rc = add_outside(endpoint, link, slot, bytes, &outside);
 

@@ -57,7 +57,8 @@ _Static_assert(sizeof(struct tcp_frame) == FRAME_BYTES, "no padding");
 struct tcp_outside {
     const uint8_t *memory; /* NULL: all is staged */
     uint32_t bytes;
-    bool stays; /* as it is, until the peer has taken it */
+    bool stays;   /* as it is, until the peer has taken it */
+    bool spliced; /* and its pages go into the socket */
 };
 
 /* A link's brief messages. Counts are bytes of a queue, since the beginning. */
@@ -72,6 +73,15 @@ struct tcp_brief {
     bool front;           /* the next message is at the front of the buffer */
     bool owes;            /* must tell, as soon as it can */
     bool starved;         /* a message found no room */
+};
+
+/* Whether memory that stays is spliced or copied, tcp_socket.c. */
+struct tcp_copying {
+    uint32_t slow;         /* copies in a row */
+    uint32_t spliced_left; /* then copies are tried again */
+    uint32_t alone;        /* large puts since the last one came */
+    const uint8_t *end;    /* of the last one's memory, */
+    size_t run_bytes;      /* and so much before it in one piece */
 };
 
 struct tcp_link {
@@ -98,6 +108,7 @@ struct tcp_link {
     bool here;
     int pipe[2]; /* -1 until it is needed */
     size_t piped_bytes;
+    struct tcp_copying copying;
 
     /* Receiving: the frame under way, and what came beyond it. */
     uint32_t slot, bytes; /* bytes is 0 while the header is awaited */
@@ -226,6 +237,11 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
 void tcp_tune(int descriptor);
 /* Whether both ends are on this host. */
 bool tcp_is_here(int descriptor);
+/* Whether memory that stays is to be spliced: else it is copied. */
+bool tcp_splices(const struct endpoint *endpoint, struct tcp_link *link,
+                 const uint8_t *memory, uint32_t bytes);
+/* So long it took to copy so many bytes into the socket. */
+void tcp_copied(struct tcp_link *link, size_t bytes, uint64_t took_ns);
 /*
  * Sends `bytes` of memory from where they are, as far as there is room;
  * negative errno; -EOPNOTSUPP: they must be copied. It does not forget what it

@@ -9,12 +9,13 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "tcp.h"
 
 enum {
-    SPLICE_BYTES = 8192, /* from so many bytes on, pages are spliced */
-    LARGE_BYTES = 16384, /* behind so many, the next is likely as large */
+    LARGE_BYTES = 16384,    /* behind so many, the next is likely as large */
+    TIMED_BYTES = 64 << 10, /* copies of so many are */
 };
 
 static uint8_t *slot_at(const struct endpoint *endpoint, uint8_t *region,
@@ -93,9 +94,7 @@ static size_t staged_bytes(const struct tcp_link *link,
 static bool is_spliced(const struct tcp_link *link,
                        const struct tcp_frame *frame)
 {
-    const struct tcp_outside *outside = &link->outside[le32toh(frame->slot)];
-
-    return link->here && outside->stays && outside->bytes >= SPLICE_BYTES;
+    return link->here && link->outside[le32toh(frame->slot)].spliced;
 }
 
 /* The part of `memory` behind *skip_bytes, which becomes what is left of it. */
@@ -263,19 +262,38 @@ static ssize_t splice_now(struct endpoint *endpoint, struct tcp_link *link)
                       outside->bytes - first_bytes);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static ssize_t copy_now(struct endpoint *endpoint, struct tcp_link *link)
+{
+    bool timed = link->frames_count > 0 &&
+                 le32toh(frame_at(endpoint, link, 0)->bytes) >= TIMED_BYTES;
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    uint64_t began = timed ? now_ns() : 0;
+    ssize_t sent;
+
+    if (tcp_gather(endpoint, link))
+        flags |= MSG_MORE;
+    sent = sendmsg(link->descriptor, &link->message, flags);
+    if (sent < 0)
+        return -errno;
+    if (timed && sent >= TIMED_BYTES)
+        tcp_copied(link, (size_t)sent, now_ns() - began);
+    return sent;
+}
+
 ssize_t tcp_send_now(struct endpoint *endpoint, struct tcp_link *link)
 {
     ssize_t sent = splice_now(endpoint, link);
 
-    if (sent == -EOPNOTSUPP) {
-        int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-
-        if (tcp_gather(endpoint, link))
-            flags |= MSG_MORE;
-        sent = sendmsg(link->descriptor, &link->message, flags);
-        if (sent < 0)
-            sent = -errno;
-    }
+    if (sent == -EOPNOTSUPP)
+        sent = copy_now(endpoint, link);
     if (sent >= 0)
         tcp_sent(endpoint, link, (size_t)sent);
     else if (sent != -EAGAIN && sent != -EINTR)
@@ -436,6 +454,8 @@ static bool begin_frame(struct endpoint *endpoint, struct tcp_link *link)
     link->slot = slot;
     link->bytes = bytes;
     link->landed_bytes = HEAD_BYTES;
+    if (bytes >= LARGE_BYTES)
+        link->copying.alone = 0;
     endpoint->counts.copied_bytes += HEAD_BYTES;
     ask_for_place(endpoint, link);
     return true;

@@ -20,6 +20,12 @@
 #include "tcp.h"
 
 enum {
+    SPLICE_BYTES = 8192,  /* from so many bytes on, pages are spliced */
+    SLOW = 4000,          /* MB/s: 1500 to 2500 were seen, or 5000 and more */
+    SLOW_RUN = 3,         /* slow copies in a row: one may be an interruption */
+    SPLICED_RUN = 256,    /* puts, then copies are tried again */
+    ALONE = 16,           /* puts, in which nothing large came */
+    COLD_BYTES = 8 << 20, /* of memory in one piece: no cache has it */
     KEEPALIVE_IDLE_S = 10,
     KEEPALIVE_INTERVAL_S = 5,
     KEEPALIVE_PROBES = 3,
@@ -72,6 +78,38 @@ bool tcp_is_here(int descriptor)
     bytes = host_of(&ours, &host);
     return bytes > 0 && bytes == host_of(&theirs, &other) &&
            memcmp(host, other, bytes) == 0;
+}
+
+bool tcp_splices(const struct endpoint *endpoint, struct tcp_link *link,
+                 const uint8_t *memory, uint32_t bytes)
+{
+    struct tcp_copying *copying = &link->copying;
+
+    if (!link->here || bytes < SPLICE_BYTES)
+        return false;
+    if (endpoint->peers_count > 1)
+        return true;
+    copying->run_bytes =
+        bytes + (memory == copying->end ? copying->run_bytes : 0);
+    copying->end = memory + bytes;
+    if (++copying->alone > ALONE && copying->run_bytes < COLD_BYTES)
+        return true;
+    if (copying->spliced_left == 0)
+        return false;
+    copying->spliced_left--;
+    return true;
+}
+
+void tcp_copied(struct tcp_link *link, size_t bytes, uint64_t took_ns)
+{
+    struct tcp_copying *copying = &link->copying;
+
+    if (1000 * bytes >= SLOW * took_ns) {
+        copying->slow = 0;
+    } else if (++copying->slow == SLOW_RUN) {
+        copying->slow = 0;
+        copying->spliced_left = SPLICED_RUN;
+    }
 }
 
 /* Where there is none, the bytes are copied. */
