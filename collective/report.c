@@ -202,13 +202,13 @@ void report_memory(const struct ballot_comm *comm)
                    facts.shared_huge, "shmem_enabled", facts.shared_setting,
                    "advise");
     describe_node(node, sizeof(node), &facts);
-    report_debug(DEBUG_INFO,
-                 "rank %u: memory: %u slots of %u bytes, %.1f MiB, for each of "
-                 "%u %s; huge pages from %d MiB on: %s, %s; NUMA: %s",
-                 comm->rank, slots, slot_bytes,
-                 (double)slots * slot_bytes / (1 << 20), comm->members,
-                 comm->members > comm->ranks ? "members" : "ranks",
-                 MEMORY_HUGE_BYTES >> 20, private_pages, shared_pages, node);
+    report_debug(
+        DEBUG_INFO,
+        "rank %u: memory: %u slots of %u bytes, %.1f MiB, for each of "
+        "%u %s; huge pages from %d MiB on, none for tcp: %s, %s; NUMA: %s",
+        comm->rank, slots, slot_bytes, (double)slots * slot_bytes / (1 << 20),
+        comm->members, comm->members > comm->ranks ? "members" : "ranks",
+        MEMORY_HUGE_BYTES >> 20, private_pages, shared_pages, node);
 }
 
 /* ---- Ranks and calls in words ---- */

@@ -96,6 +96,20 @@ int memory_map(void **memory, size_t bytes)
     return rc;
 }
 
+int memory_map_sparse(void **memory, size_t bytes)
+{
+    size_t mapped_bytes = memory_round(bytes);
+    void *at = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        return -errno;
+    (void)madvise(at, mapped_bytes, MADV_NOHUGEPAGE);
+    bind_here(at, mapped_bytes);
+    *memory = at;
+    return 0;
+}
+
 static int create(void)
 {
     unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;

@@ -41,6 +41,9 @@ size_t memory_skew(uint32_t rank);
 
 /* Maps private memory, page aligned. */
 int memory_map(void **memory, size_t bytes);
+/* The same on small pages: memory of which a line here and there is touched,
+ * for which a huge page would have to be cleared. */
+int memory_map_sparse(void **memory, size_t bytes);
 
 /*
  * Maps memory that a peer can attach by *descriptor, which the caller closes

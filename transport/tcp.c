@@ -133,9 +133,9 @@ static int make_link(const struct endpoint *endpoint, uint32_t peer,
     link->leaving = calloc(slots, sizeof(*link->leaving));
     link->outside = calloc(slots, sizeof(*link->outside));
     if (link->frames != NULL && link->leaving != NULL && link->outside != NULL)
-        rc = memory_map(&link->landing, landing_bytes(endpoint));
+        rc = memory_map_sparse(&link->landing, landing_bytes(endpoint));
     if (rc == 0)
-        rc = memory_map(&staging, region_bytes(endpoint));
+        rc = memory_map_sparse(&staging, region_bytes(endpoint));
     if (rc == 0)
         rc = tcp_brief_open(&link->brief);
     link->staging = staging;

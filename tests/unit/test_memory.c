@@ -40,13 +40,16 @@ static int make_memfd(unsigned int flags, off_t bytes, int seals)
 static void mapped_memory_is_zero_and_aligned(void **state)
 {
     static const size_t sizes[] = {1, 4096, 4097, (4 << 20) + 5};
+    enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    for (size_t j = 0; j < 2 * SIZES; j++) {
+        size_t i = j % SIZES;
         void *memory = NULL;
         uint8_t *bytes;
 
-        assert_int_equal(memory_map(&memory, sizes[i]), 0);
+        assert_int_equal(
+            (j < SIZES ? memory_map : memory_map_sparse)(&memory, sizes[i]), 0);
         assert_int_equal((uintptr_t)memory % 4096, 0);
         bytes = memory;
         for (size_t at = 0; at < memory_round(sizes[i]); at++)
@@ -198,6 +201,20 @@ static size_t pages_taken(void *memory, size_t bytes)
     return count;
 }
 
+static void a_touch_of_sparse_memory_takes_a_small_page(void **state)
+{
+    const size_t bytes = 3 * MEMORY_HUGE_BYTES;
+    void *memory = NULL;
+
+    (void)state;
+    assert_int_equal(memory_map_sparse(&memory, bytes), 0);
+    assert_int_equal(pages_taken(memory, bytes), 0);
+    for (size_t at = 0; at < bytes; at += MEMORY_HUGE_BYTES / 2)
+        ((uint8_t *)memory)[at] = 1;
+    assert_int_equal(pages_taken(memory, bytes), 6);
+    memory_unmap(memory, bytes);
+}
+
 /* Memory of each kind: private, shared, attached. */
 static void map_all(void *memory[3], size_t bytes)
 {
@@ -327,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mapped_memory_is_zero_and_aligned),
+        cmocka_unit_test(a_touch_of_sparse_memory_takes_a_small_page),
         cmocka_unit_test(a_peer_can_write_what_is_shared_for_that),
         cmocka_unit_test(a_peer_cannot_resize_what_is_shared),
         cmocka_unit_test(a_peer_cannot_write_what_it_may_only_read),

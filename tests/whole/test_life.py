@@ -108,7 +108,7 @@ def choices():
           "auth=group" in text, text)
     check("INFO says which pages and which NUMA node memory has",
           re.search(r"memory: \d+ slots of \d+ bytes, .* 2 ranks; huge pages "
-                    r"from 2 MiB on: private (yes|no \(.*\)), "
+                    r"from 2 MiB on, none for tcp: private (yes|no \(.*\)), "
                     r"shared (yes|no \(.*\)); NUMA: (one node|bound to node "
                     r"\d+|\d+ nodes, |not known)", text) is not None, text)
     if transport == "shm":
