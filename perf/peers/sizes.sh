@@ -27,7 +27,7 @@ time_sizes()
     local ranks=$1 over=$2 program=$3
 
     shift 3
-    if timeout -k 5 600 "$@" "$collectives" "$sizes" "$batch_ms" "$checked" \
+    if timeout -k 5 180 "$@" "$collectives" "$sizes" "$batch_ms" "$checked" \
         > "$work/lines" 2> "$work/errors"; then
         # ballot-run writes the rank before each line.
         sed "s/^\[0\] //; s/^/$ranks\t$over\t$program\t/" "$work/lines" \
@@ -44,41 +44,60 @@ time_sizes()
 share_core='exec taskset -c $((OMPI_COMM_WORLD_LOCAL_RANK * $(nproc) /
     OMPI_COMM_WORLD_LOCAL_SIZE)) "$0" "$@"'
 
-# time_peers RANKS OVER: all that are here, one after the other.
-time_peers()
+time_ballot()
 {
-    local ranks=$1 over=$2 launch ucx=(env)
-    local mpirun=(mpirun.openmpi --allow-run-as-root)
+    BALLOT_TRANSPORT=$2 time_sizes "$1" "$2" ballot \
+        "$build/ballot-run" -n "$1" --bind core "$work/ballot_sizes"
+}
 
-    launch=("$build/ballot-run" -n "$ranks")
-    if [ "$over" = tcp ]; then
-        mpirun+=(--mca pml ob1 --mca btl 'self,tcp')
-        ucx=(env MPIR_CVAR_NOLOCAL=1 UCX_TLS='self,tcp' UCX_NET_DEVICES=lo)
+time_ompi()
+{
+    local ranks=$1 over=$2 mpirun=(mpirun.openmpi --allow-run-as-root)
+
+    [ "$have_ompi" -eq 1 ] || return 0
+    [ "$over" != tcp ] || mpirun+=(--mca pml ob1 --mca btl 'self,tcp')
+    mpirun+=(--oversubscribe --mca btl_base_warn_component_unused 0
+        -np "$ranks")
+    if [ "$ranks" -le "$(nproc)" ]; then
+        time_sizes "$ranks" "$over" ompi "${mpirun[@]}" --bind-to core \
+            "$work/ompi_sizes"
+    else
+        time_sizes "$ranks" "$over" ompi "${mpirun[@]}" --bind-to none \
+            "$work/ompi_sizes"
+        time_sizes "$ranks" "$over" ompi-bound "${mpirun[@]}" \
+            --bind-to none bash -c "$share_core" "$work/ompi_sizes"
     fi
-    BALLOT_TRANSPORT=$over time_sizes "$ranks" "$over" ballot \
-        "${launch[@]}" --bind core "$work/ballot_sizes"
-    if [ "$have_ompi" -eq 1 ]; then
-        mpirun+=(--oversubscribe --mca btl_base_warn_component_unused 0
-            -np "$ranks")
-        if [ "$ranks" -le "$(nproc)" ]; then
-            time_sizes "$ranks" "$over" ompi "${mpirun[@]}" --bind-to core \
-                "$work/ompi_sizes"
-        else
-            time_sizes "$ranks" "$over" ompi "${mpirun[@]}" --bind-to none \
-                "$work/ompi_sizes"
-            time_sizes "$ranks" "$over" ompi-bound "${mpirun[@]}" \
-                --bind-to none bash -c "$share_core" "$work/ompi_sizes"
-        fi
-    fi
-    if [ "$have_mpich" -eq 1 ]; then
-        [ "$ranks" -gt "$(nproc)" ] || ucx+=(HYDRA_BINDING=core)
-        time_sizes "$ranks" "$over" mpich "${ucx[@]}" mpirun.mpich \
-            -np "$ranks" "$work/mpich_sizes"
-    fi
-    if [ "$have_gloo" -eq 1 ] && [ "$over" = tcp ]; then
-        GLOO_SOCKET_IFNAME=lo time_sizes "$ranks" "$over" gloo \
-            "${launch[@]}" "$python" "$here/peers/gloo_sizes.py"
-    fi
+}
+
+time_mpich()
+{
+    local ucx=(env)
+
+    [ "$have_mpich" -eq 1 ] || return 0
+    [ "$2" != tcp ] ||
+        ucx+=(MPIR_CVAR_NOLOCAL=1 UCX_TLS='self,tcp' UCX_NET_DEVICES=lo)
+    [ "$1" -gt "$(nproc)" ] || ucx+=(HYDRA_BINDING=core)
+    time_sizes "$1" "$2" mpich "${ucx[@]}" mpirun.mpich -np "$1" \
+        "$work/mpich_sizes"
+}
+
+time_gloo()
+{
+    [ "$have_gloo" -eq 1 ] && [ "$2" = tcp ] || return 0
+    GLOO_SOCKET_IFNAME=lo time_sizes "$1" "$2" gloo \
+        "$build/ballot-run" -n "$1" "$python" "$here/peers/gloo_sizes.py"
+}
+
+# time_all RANKS OVER ROUND: all that are here, one after the other, and another
+# one first in each round, for a job finds a virtual machine's cores as near to
+# each other as the jobs before have left them.
+time_all()
+{
+    local libraries=(ballot ompi mpich gloo) turn
+
+    for turn in 0 1 2 3; do
+        "time_${libraries[($3 - 1 + turn) % 4]}" "$1" "$2"
+    done
 }
 
 compile_sizes()
@@ -113,7 +132,7 @@ measure_sizes()
         say "round $round of $rounds, collectives"
         for ranks in ${ranks_list//,/ }; do
             for over in ${over_list//,/ }; do
-                time_peers "$ranks" "$over"
+                time_all "$ranks" "$over" "$round"
             done
         done
         checked=0
