@@ -94,7 +94,8 @@ int comm_settle(struct ballot_comm *comm, char *why)
 uint32_t comm_slot_bytes(const struct ballot_comm *comm,
                          const struct transport *transport)
 {
-    uint32_t bytes = LINE_BYTES + transport->stream_bytes;
+    uint32_t bytes =
+        LINE_BYTES + flow_widest(transport->stream_bytes, comm->ranks);
 
     return comm->ranks > FEW_RANKS || bytes < comm->slot_bytes
                ? comm->slot_bytes

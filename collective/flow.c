@@ -19,6 +19,7 @@ enum {
     MOVES_PER_RANK = 6,
     MOVES_MORE = 64,
     FRAGMENT_STEP = 64,
+    WIDENED = 4,
 };
 
 int flow_open(struct flow **flow, const struct flow_config *config)
@@ -38,6 +39,10 @@ int flow_open(struct flow **flow, const struct flow_config *config)
     f->payload = config->stream_bytes;
     if (f->payload == 0)
         f->payload = f->whole < PAYLOAD_MOST ? f->whole : PAYLOAD_MOST;
+    f->narrow = f->payload;
+    f->wide = flow_widest(config->stream_bytes, ranks);
+    if (f->wide == 0)
+        f->wide = f->narrow;
     /* With more ranks the others would wait for it. */
     f->burst = config->stream_bytes != 0 && ranks == 2 ? 3 * f->payload : 1;
     f->moves_max = (MOVES_PER_RANK * ranks + MOVES_MORE + 63) / 64 * 64;
@@ -47,7 +52,7 @@ int flow_open(struct flow **flow, const struct flow_config *config)
     f->ready = calloc(f->moves_max / 64, sizeof(f->ready[0]));
     f->streams = calloc(ranks, sizeof(f->streams[0]));
     f->rows = calloc(2 * (size_t)ranks, sizeof(f->rows[0]));
-    f->scaled = malloc(f->payload);
+    f->scaled = malloc(f->wide);
     f->scratch = calloc(1, SCRATCH_BYTES);
     *flow = f;
     if (f->moves == NULL || f->sources == NULL || f->ready == NULL ||
@@ -181,6 +186,20 @@ static void forget_moves(struct flow *flow)
     memset(flow->ready, 0, flow->moves_max / 8);
 }
 
+uint32_t flow_widest(uint32_t stream_bytes, uint32_t ranks)
+{
+    return ranks == 2 ? WIDENED * stream_bytes : stream_bytes;
+}
+
+/* Between two ranks the receiver is the slower one then, and has less to do for
+ * each byte of wide fragments. Fewer are under way, so that caches hold them.
+ */
+static bool goes_one_way(const struct flow_call *call)
+{
+    return call->call.op == CALL_BROADCAST || call->call.op == CALL_GATHER ||
+           call->call.op == CALL_SCATTER;
+}
+
 int flow_begin(struct flow *flow, uint64_t now_ns, const struct flow_call *call)
 {
     int rc;
@@ -191,6 +210,9 @@ int flow_begin(struct flow *flow, uint64_t now_ns, const struct flow_call *call)
     flow->cursor = 0;
     flow->call = *call;
     flow->exchanges = call->call.op == CALL_SEND;
+    flow->payload = goes_one_way(call) ? flow->wide : flow->narrow;
+    flow->window =
+        flow->payload > flow->narrow ? STREAM_WINDOW / 2 : STREAM_WINDOW;
     flow->suspects = flow->suspected = false;
     if (brief_takes(flow, call)) {
         brief_begin(flow);

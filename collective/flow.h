@@ -98,6 +98,9 @@ struct flow_counts {
 
 struct flow;
 
+/* Of the largest fragment, where they are of stream_bytes. */
+uint32_t flow_widest(uint32_t stream_bytes, uint32_t ranks);
+
 int flow_open(struct flow **flow, const struct flow_config *config);
 void flow_close(struct flow *flow); /* NULL is allowed */
 

@@ -233,7 +233,7 @@ static uint8_t *find_slot(struct flow *flow, const struct move *m,
     uint8_t *place;
 
     if (s->move_head != move_index(flow, m) ||
-        s->sequence - s->credited >= STREAM_WINDOW)
+        s->sequence - s->credited >= flow->window)
         return NULL;
     *slot = lane_first(flow->config.window, LANE_STREAM) +
             (uint32_t)(s->sequence % STREAM_WINDOW);

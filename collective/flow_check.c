@@ -115,7 +115,7 @@ static bool awaits_credit(const struct flow *flow, uint32_t peer)
     const struct stream *s = &flow->streams[peer];
 
     return (s->move_head != MOVE_NONE &&
-            s->sequence - s->credited >= STREAM_WINDOW) ||
+            s->sequence - s->credited >= flow->window) ||
            holds_something(s);
 }
 

@@ -118,8 +118,10 @@ struct brief {
 struct flow {
     struct flow_config config;
     uint32_t whole;   /* bytes that fit a slot, */
-    uint32_t payload; /* and of the largest fragment */
-    uint64_t burst;   /* that a step moves: what leaves together costs less */
+    uint32_t payload; /* of the largest fragment of this call: */
+    uint32_t narrow, wide;
+    uint32_t window; /* of this call, as STREAM_WINDOW */
+    uint64_t burst;  /* that a step moves: what leaves together costs less */
 
     bool active, broken;
     bool exchanges; /* what is under way is an exchange */

@@ -4,9 +4,10 @@
 
 #include "flow_inside.h"
 
-/* Of a rank's messages taken, so many and it is told of the credit, if no
- * message of ours has. */
-enum { CREDIT_EVERY = STREAM_WINDOW / 2 };
+/* Half a window of a rank's messages taken, and it is told of the credit, if no
+ * message of ours has: at least so many. What a call of the larger window has
+ * left untold is less than the smaller window, so the next one can begin. */
+enum { CREDIT_LEAST = STREAM_WINDOW / 4 };
 
 uint32_t stream_message_bytes(uint64_t payload)
 {
@@ -149,7 +150,7 @@ static void give_credit(struct flow *flow, uint32_t peer)
 {
     struct stream *s = &flow->streams[peer];
     uint32_t slot = lane_first(flow->config.window, LANE_CREDIT) +
-                    (uint32_t)(s->expected / CREDIT_EVERY % STREAM_WINDOW);
+                    (uint32_t)(s->expected / CREDIT_LEAST % STREAM_WINDOW);
     struct header header = {
         .magic = HEADER_MAGIC,
         .epoch = flow->config.epoch,
@@ -183,7 +184,7 @@ void stream_consume(struct flow *flow, uint32_t peer)
     s->expected++;
     if (!s->arrivals[s->expected % STREAM_WINDOW].full)
         mask_clear(&flow->coming, peer);
-    if (a->tell || s->expected - s->told >= CREDIT_EVERY)
+    if (a->tell || s->expected - s->told >= flow->window / 2)
         mask_set(&flow->owing, peer);
 }
 

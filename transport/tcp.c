@@ -129,6 +129,7 @@ static int make_link(const struct endpoint *endpoint, uint32_t peer,
         return -ENOMEM;
     link->peer = peer;
     link->pipe[0] = link->pipe[1] = -1;
+    link->pipe_bytes = (int)memory_round(endpoint->config.slot_bytes) + 4096;
     link->frames = calloc(slots, sizeof(*link->frames));
     link->leaving = calloc(slots, sizeof(*link->leaving));
     link->outside = calloc(slots, sizeof(*link->outside));

@@ -106,7 +106,8 @@ struct tcp_link {
     /* A peer on this host reads such memory where it is: its pages go through a
      * pipe into the socket. piped_bytes of the first frame are in the pipe. */
     bool here;
-    int pipe[2]; /* -1 until it is needed */
+    int pipe[2];    /* -1 until it is needed */
+    int pipe_bytes; /* pages of a slot, wherever it begins */
     size_t piped_bytes;
     struct tcp_copying copying;
 

@@ -29,7 +29,6 @@ enum {
     KEEPALIVE_IDLE_S = 10,
     KEEPALIVE_INTERVAL_S = 5,
     KEEPALIVE_PROBES = 3,
-    PIPE_BYTES = 128 << 10, /* pages of STREAM_BYTES, wherever they begin */
 };
 
 /* Tuning only, so a kernel that refuses does no harm. Keepalive finds a host
@@ -122,7 +121,7 @@ static bool has_pipe(struct tcp_link *link)
         link->here = false;
         return false;
     }
-    (void)fcntl(link->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+    (void)fcntl(link->pipe[1], F_SETPIPE_SZ, link->pipe_bytes);
     return true;
 }
 

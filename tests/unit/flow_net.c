@@ -42,7 +42,7 @@ static int wire_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
 {
     struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
 
-    assert_true(slot < SLOTS && bytes >= LINE_BYTES && bytes <= SLOT_BYTES);
+    assert_true(slot < SLOTS && bytes >= LINE_BYTES && bytes <= WIDE_BYTES);
     assert_true(bytes % 8 == 0 && w->count < QUEUE && !w->leaving[slot]);
     w->leaving[slot] = true;
     w->puts[(w->first + w->count++) % QUEUE] =

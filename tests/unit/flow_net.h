@@ -16,9 +16,10 @@
 enum {
     RANKS = 17,
     WINDOW = 2,
-    SLOT_BYTES = LINE_BYTES + 2 * 64, /* a fragment is 32 floats */
-    QUEUE = 64,                       /* puts on the way between two ranks */
-    NOTES = 3,                        /* brief messages, at most */
+    SLOT_BYTES = LINE_BYTES + 2 * 64,     /* a fragment is 32 floats */
+    WIDE_BYTES = LINE_BYTES + 4 * 2 * 64, /* where two ranks widen it */
+    QUEUE = 64, /* puts on the way between two ranks */
+    NOTES = 3,  /* brief messages, at most */
     EPOCH = 77,
     SLOTS = 2 * WINDOW + 2 * STREAM_WINDOW + CONTROL_SLOTS,
 };
@@ -42,8 +43,8 @@ struct wire {
     uint32_t notes_given, notes_here, notes_taken; /* since the beginning */
 
     /* As slots are, for all types. */
-    _Alignas(16) uint8_t staged[SLOTS][SLOT_BYTES];
-    _Alignas(16) uint8_t slots[SLOTS][SLOT_BYTES];
+    _Alignas(16) uint8_t staged[SLOTS][WIDE_BYTES];
+    _Alignas(16) uint8_t slots[SLOTS][WIDE_BYTES];
     bool leaving[SLOTS];
     struct put puts[QUEUE];
     uint32_t first, count;
