@@ -19,7 +19,7 @@ enum {
     MOVES_PER_RANK = 6,
     MOVES_MORE = 64,
     FRAGMENT_STEP = 64,
-    WIDENED = 4,
+    WIDENED = 4, /* times stream_bytes, one way between two ranks */
 };
 
 int flow_open(struct flow **flow, const struct flow_config *config)
