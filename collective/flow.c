@@ -34,6 +34,8 @@ int flow_open(struct flow **flow, const struct flow_config *config)
         f->config.apart_bytes = APART_BYTES;
     if (f->config.direct_bytes == 0)
         f->config.direct_bytes = DIRECT_BYTES;
+    if (f->config.shared_bytes == 0)
+        f->config.shared_bytes = SHARED_BYTES;
     f->whole =
         (config->slot_bytes - LINE_BYTES) / FRAGMENT_STEP * FRAGMENT_STEP;
     f->payload = config->stream_bytes;
@@ -159,6 +161,18 @@ void move_read(struct flow *flow, struct move *move, const void *memory)
     add_source(flow, move)->memory = memory;
 }
 
+void move_share(struct flow *flow, struct move *move)
+{
+    const struct transport *t = flow->config.links[move->peer].transport;
+
+    if (t == NULL || t->shared < SHARED_PLACES ||
+        move->bytes < flow->config.shared_bytes ||
+        ((move->flags & MOVE_RAW) != 0 && flow->call.factor != NULL))
+        return;
+    move->flags |= MOVE_SHARED;
+    flow->sharing.moves++;
+}
+
 /* Those that depend on a move are known to it. */
 static void link_dependants(struct flow *flow)
 {
@@ -213,6 +227,8 @@ int flow_begin(struct flow *flow, uint64_t now_ns, const struct flow_call *call)
     flow->payload = goes_one_way(call) ? flow->wide : flow->narrow;
     flow->window =
         flow->payload > flow->narrow ? STREAM_WINDOW / 2 : STREAM_WINDOW;
+    flow->sharing.moves = 0;
+    flow->sharing.first = flow->sharing.written;
     flow->suspects = flow->suspected = false;
     if (brief_takes(flow, call)) {
         brief_begin(flow);

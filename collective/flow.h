@@ -39,8 +39,9 @@ struct flow_config {
     uint32_t epoch;
     /* A fragment of `apart_bytes` lands where it belongs, and is not staged; a
      * move of `direct_bytes` goes from where it is until it has been taken; 0:
-     * APART_BYTES, DIRECT_BYTES. */
-    uint32_t apart_bytes, direct_bytes;
+     * APART_BYTES, DIRECT_BYTES. A move of `shared_bytes` that goes to several
+     * ranks is copied once; 0: SHARED_BYTES. */
+    uint32_t apart_bytes, direct_bytes, shared_bytes;
     uint32_t brief_bytes; /* that all can send to all by a brief message, or 0:
                              some have none */
     bool crowded;         /* on some host there are more ranks than cores, and

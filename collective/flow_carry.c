@@ -268,6 +268,36 @@ static struct apart lies_apart(const struct flow *flow, const struct move *m,
     };
 }
 
+static bool is_shared(const struct flow *flow, const struct move *m)
+{
+    return (m->flags & MOVE_SHARED) != 0 && flow->sharing.moves > 1;
+}
+
+/*
+ * A fragment that several moves share: whoever comes first copies it, and it
+ * stays until all have taken it. False: it has to wait for a place.
+ */
+static bool share_fragment(struct flow *flow, const struct move *m,
+                           uint64_t bytes, struct apart *apart)
+{
+    struct sharing *s = &flow->sharing;
+    const struct source *source = &flow->sources[m->source_first];
+    const struct link *link = &flow->config.links[m->peer];
+    uint64_t number = s->first + m->done / flow->payload;
+    uint32_t place = (uint32_t)(number % SHARED_PLACES);
+
+    if (number == s->written) {
+        if (s->users[place] > 0)
+            return false;
+        link->transport->share(link->endpoint, place, source->memory + m->done,
+                               (uint32_t)bytes);
+        s->users[place] = s->moves;
+        s->written++;
+    }
+    *apart = (struct apart){.shared = (uint8_t)(place + 1)};
+    return true;
+}
+
 static bool send_fragment(struct flow *flow, struct move *m, uint64_t bytes)
 {
     struct stream *s = &flow->streams[m->peer];
@@ -286,12 +316,16 @@ static bool send_fragment(struct flow *flow, struct move *m, uint64_t bytes)
 
     if (place == NULL)
         return false;
-    apart = lies_apart(flow, m, bytes);
+    if (!is_shared(flow, m))
+        apart = lies_apart(flow, m, bytes);
+    else if (!share_fragment(flow, m, bytes, &apart))
+        return false;
     /* What comes behind something held is not done before it. */
     holds = apart.stays || m->held > 0;
-    if (holds && move_at(m) + bytes == m->bytes)
+    /* A place gets free even if nothing else goes to that rank. */
+    if ((holds || apart.shared > 0) && move_at(m) + bytes == m->bytes)
         header.flags = FLAG_TELL;
-    if (apart.memory == NULL)
+    if (apart.memory == NULL && apart.shared == 0)
         carry(flow, m, place + LINE_BYTES, bytes);
     if (!stream_put(flow, m->peer, slot, place, &header, bytes, apart))
         return false;
@@ -300,6 +334,7 @@ static bool send_fragment(struct flow *flow, struct move *m, uint64_t bytes)
             (struct holding){move_index(flow, m), (uint32_t)bytes};
         m->held += bytes;
     }
+    s->shared[s->sequence % STREAM_WINDOW] = apart.shared;
     s->sequence++;
     if (move_at(m) + (m->held > 0 ? 0 : bytes) == m->bytes) {
         s->move_head = m->next;

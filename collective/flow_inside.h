@@ -20,16 +20,20 @@ enum {
                        before it, and all for credit */
     MOVE_COPIED = 16, /* its memory may be written again as soon as it has been
                          put, though nobody may have taken it yet */
+    MOVE_SHARED = 32, /* the same bytes of memory go to other ranks too, by
+                         moves that are marked like this one: those that can
+                         read shared places read the same copy */
 };
 
 enum {
     APART_BYTES = 4096,
     DIRECT_BYTES = 512 << 10, /* with less it takes longer to be told */
+    SHARED_BYTES = 8 << 10,   /* less is copied as soon as looked for */
     PAST_BYTES = 12 << 20,    /* of a move that is written past the cache */
     PAYLOAD_MOST = 61440, /* whole pages, and all fits tcp's largest packet */
 };
 
-enum { SCRATCH_BYTES = 65536 };
+enum { SCRATCH_BYTES = 65536, SHARED_PLACES = STREAM_WINDOW };
 
 #define MOVE_NONE UINT32_MAX /* no move, no source, no peer */
 
@@ -93,6 +97,16 @@ struct stream {
     uint32_t move_tail;
     struct arrival arrivals[STREAM_WINDOW];
     struct holding holdings[STREAM_WINDOW]; /* from credited to sequence */
+    uint8_t shared[STREAM_WINDOW];          /* of these: 0, or 1 + the place */
+};
+
+/* Fragments in shared places (transport.h), numbered over all calls; fragment i
+ * is in place i % SHARED_PLACES. */
+struct sharing {
+    uint32_t moves; /* of this call that share their bytes */
+    uint64_t first; /* fragment of this call */
+    uint64_t written;
+    uint32_t users[SHARED_PLACES]; /* ranks that have not taken it yet */
 };
 
 /* A call that goes by brief messages: a block to each of some ranks, and one
@@ -138,6 +152,7 @@ struct flow {
     uint64_t *ready; /* [moves_max / 64]: moves that may have something to do */
     uint32_t cursor;
     struct brief brief;
+    struct sharing sharing;
     struct stream *streams;   /* [ranks] */
     struct rank_mask owing;   /* ranks that must be told of credit */
     struct rank_mask coming;  /* ranks whose next message has arrived */
@@ -170,6 +185,9 @@ struct move *flow_into(struct flow *flow, void *to, uint64_t bytes);
 struct move *flow_to(struct flow *flow, uint32_t peer, uint64_t bytes);
 void move_take(struct flow *flow, struct move *move, uint32_t peer);
 void move_read(struct flow *flow, struct move *move, const void *memory);
+/* It is one of those that send the same memory; where that rank cannot share
+ * it, it is not. */
+void move_share(struct flow *flow, struct move *move);
 
 static inline uint32_t move_index(const struct flow *flow,
                                   const struct move *move)
@@ -221,6 +239,7 @@ uint32_t stream_message_bytes(uint64_t payload);
 struct apart {
     const void *memory; /* NULL: all is */
     bool stays;         /* as it is, until the rank has taken it */
+    uint8_t shared;     /* 0, or 1 + the place where it is */
 };
 /* Puts what was staged at `place`, behind this header line. */
 bool stream_put(struct flow *flow, uint32_t peer, uint32_t slot, uint8_t *place,

@@ -21,6 +21,15 @@ static bool is_ours(const struct flow *flow, const struct header *header,
            header->epoch == flow->config.epoch;
 }
 
+/* A rank has taken what it found in a shared place. */
+static void leave_shared(struct flow *flow, uint32_t place)
+{
+    if (--flow->sharing.users[place] > 0)
+        return;
+    for (uint32_t r = 0; r < flow->config.ranks; r++)
+        flow_wake(flow, flow->streams[r].move_head);
+}
+
 static void take_credit(struct flow *flow, uint32_t peer, uint64_t credited)
 {
     struct stream *s = &flow->streams[peer];
@@ -29,10 +38,14 @@ static void take_credit(struct flow *flow, uint32_t peer, uint64_t credited)
         return;
     for (; s->credited < credited; s->credited++) {
         struct holding *h = &s->holdings[s->credited % STREAM_WINDOW];
+        uint8_t *shared = &s->shared[s->credited % STREAM_WINDOW];
 
         if (h->bytes > 0)
             move_release(flow, h);
         h->bytes = 0;
+        if (*shared > 0)
+            leave_shared(flow, *shared - 1u);
+        *shared = 0;
     }
     flow_wake(flow, s->move_head);
 }
@@ -122,6 +135,9 @@ static int put_message(const struct link *link, uint32_t slot, uint32_t bytes,
 {
     const struct transport *t = link->transport;
 
+    if (apart.shared > 0)
+        return t->put_shared(link->endpoint, link->peer, slot, bytes,
+                             apart.shared - 1);
     if (apart.memory == NULL)
         return link_put(link, slot, bytes);
     return (apart.stays ? t->put_from : t->put_with)(link->endpoint, link->peer,

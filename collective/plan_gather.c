@@ -51,6 +51,7 @@ static void pass_on(struct flow *f, const struct flow_call *call,
     m->follows = incoming;
     if (f->config.crowded && bytes <= COPIED_BYTES)
         m->flags |= MOVE_COPIED;
+    move_share(f, m);
 }
 
 static uint32_t take_from(struct flow *f, const struct flow_call *call,
@@ -125,7 +126,7 @@ static void all_gather_direct(struct flow *f, const struct flow_call *call,
     for (uint32_t i = 1; i < f->config.ranks; i++) {
         uint32_t from = plan_before(f, i);
 
-        send(f, plan_behind(f, i), call->send, bytes);
+        move_share(f, send(f, plan_behind(f, i), call->send, bytes));
         receive(f, from, block(call->recv, from, bytes), bytes);
     }
 }

@@ -59,8 +59,11 @@ void plan_all_reduce_hub(struct flow *f, const struct flow_call *call)
     m = fold_all(f, call, call->recv, bytes);
     m->block = plan_share(call->count, f->config.ranks);
     folded = move_index(f, m);
-    for (uint32_t r = 1; r < f->config.ranks; r++)
-        give(f, r, call->recv, bytes)->follows = folded;
+    for (uint32_t r = 1; r < f->config.ranks; r++) {
+        m = give(f, r, call->recv, bytes);
+        m->follows = folded;
+        move_share(f, m);
+    }
 }
 
 bool plan_fits_hub(const struct flow *f, uint64_t bytes)

@@ -164,6 +164,7 @@ static void all_reduce_direct(struct flow *f, const struct flow_call *call)
 
     for (uint32_t i = 1; i < f->config.ranks; i++) {
         m = send_own(f, plan_behind(f, i), call->send, bytes);
+        move_share(f, m);
         /* All would wait for each other until somebody has folded. */
         if (in_place)
             m->flags |= MOVE_COPIED;
@@ -201,8 +202,8 @@ static void all_reduce_split(struct flow *f, const struct flow_call *call)
         struct share s = share_of(call->count, ranks, from);
 
         if (own.count > 0)
-            show(f, to, at(call->recv, own.first, unit), own.count * unit,
-                 folded);
+            move_share(f, show(f, to, at(call->recv, own.first, unit),
+                               own.count * unit, folded));
         /* In place, what we send of this block has gone before: the first move
          * into that stream. */
         if (s.count > 0)

@@ -28,6 +28,7 @@ static bool valid(const struct endpoint_config *config)
 {
     return config->rank < config->ranks && config->slots > 0 &&
            config->slots <= SHM_SLOTS_MAX && config->slot_bytes > 0 &&
+           config->slot_bytes <= SHM_SLOT_BYTES_MAX &&
            config->slot_bytes % 64 == 0 && config->credentials != NULL;
 }
 
@@ -45,7 +46,7 @@ static void shm_close(struct endpoint *endpoint)
         close(endpoint->page_descriptor);
     if (endpoint->epoll >= 0)
         close(endpoint->epoll);
-    memory_unmap(endpoint->page, SHM_PAGE_BYTES);
+    memory_unmap(endpoint->page, endpoint->layout.shown_bytes);
     free(endpoint->active);
     free(endpoint->links);
     free(endpoint);
@@ -61,8 +62,8 @@ static int fill(struct endpoint *endpoint)
     endpoint->active = calloc(ranks, sizeof(*endpoint->active));
     if (endpoint->links == NULL || endpoint->active == NULL)
         return -ENOMEM;
-    rc = memory_share(&page, &endpoint->page_descriptor, SHM_PAGE_BYTES,
-                      MEMORY_READ);
+    rc = memory_share(&page, &endpoint->page_descriptor,
+                      endpoint->layout.shown_bytes, MEMORY_READ);
     if (rc != 0)
         return rc;
     endpoint->page = page;
@@ -253,8 +254,9 @@ static _Atomic uint64_t *notice_at(const struct endpoint *endpoint,
            (index & (endpoint->layout.notices - 1));
 }
 
-static int shm_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
-                   uint32_t bytes)
+/* `shared`: 0, or 1 + the place. */
+static int give(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                uint32_t bytes, uint32_t shared)
 {
     struct shm_link *link = &endpoint->links[peer];
     _Atomic uint64_t *notice;
@@ -267,10 +269,16 @@ static int shm_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     link->given++;
     atomic_store_explicit(notice,
                           (uint16_t)link->given | (uint64_t)slot << 16 |
-                              (uint64_t)bytes << 32,
+                              (uint64_t)bytes << 32 | (uint64_t)shared << 58,
                           memory_order_release);
     shm_announce(endpoint, link);
     return 0;
+}
+
+static int shm_put(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                   uint32_t bytes)
+{
+    return give(endpoint, peer, slot, bytes, 0);
 }
 
 static int shm_put_with(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
@@ -287,10 +295,25 @@ static int shm_put_with(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
     return shm_put(endpoint, peer, slot, bytes);
 }
 
+static void shm_share(struct endpoint *endpoint, uint32_t place,
+                      const void *memory, uint32_t bytes)
+{
+    assert(place < SHM_SHARED && bytes + 64 <= endpoint->layout.slot_bytes);
+    shm_copy(endpoint, &endpoint->sharing,
+             shm_shared(&endpoint->layout, endpoint->page, place), memory,
+             bytes);
+}
+
+static int shm_put_shared(struct endpoint *endpoint, uint32_t peer,
+                          uint32_t slot, uint32_t bytes, uint32_t place)
+{
+    return give(endpoint, peer, slot, bytes, 1 + place);
+}
+
 /*
  * Takes the next notice of a link. Only two words can honestly be in its place:
  * the next notice, or the one of a lap ago.
- *   1  slot and bytes of *event are filled; 0 nothing new; -EPROTO
+ *   1  slot, bytes and apart of *event are filled; 0 nothing new; -EPROTO
  */
 static int take(struct endpoint *endpoint, struct shm_link *link,
                 struct event *event)
@@ -299,18 +322,23 @@ static int take(struct endpoint *endpoint, struct shm_link *link,
         notice_at(endpoint, link->in, link->taken), memory_order_acquire);
     uint32_t next = link->taken + 1;
     uint32_t slot = (notice >> 16) & 0xffff;
-    uint32_t bytes = (uint32_t)(notice >> 32);
+    uint32_t bytes = (notice >> 32) & 0x3ffffff;
+    uint32_t shared = (uint32_t)(notice >> 58);
 
     if ((uint16_t)notice == (uint16_t)(next - endpoint->layout.notices))
         return 0;
     if ((uint16_t)notice != (uint16_t)next || slot >= endpoint->layout.slots ||
-        bytes < 64 || bytes > endpoint->layout.slot_bytes || bytes % 8 != 0)
+        bytes < 64 || bytes > endpoint->layout.slot_bytes || bytes % 8 != 0 ||
+        shared > SHM_SHARED)
         return -EPROTO;
     link->taken = next;
     if (bytes >= SHM_COPY_LARGE)
         endpoint->copies_alone = 0;
     event->slot = slot;
     event->bytes = bytes;
+    event->apart = shared == 0
+                       ? NULL
+                       : shm_shared(&endpoint->layout, link->page, shared - 1);
     return 1;
 }
 
@@ -353,7 +381,6 @@ static int collect(struct endpoint *endpoint, uint32_t peer,
         event->peer = peer;
         event->memory =
             shm_slot(&endpoint->layout, link->in, peer, event->slot);
-        event->apart = NULL;
         event->reason = 0;
         count++;
     }
@@ -453,6 +480,9 @@ const struct transport transport_shm = {
     .drop = shm_drop,
     .counts = shm_counts,
     .put_with = shm_put_with,
+    .shared = SHM_SHARED,
+    .share = shm_share,
+    .put_shared = shm_put_shared,
     .brief_bytes = SHM_BRIEF_BYTES,
     .put_brief = shm_put_brief,
     .peek_brief = shm_peek_brief,

@@ -16,13 +16,14 @@ struct endpoint {
     uint32_t active_count;
     uint32_t next; /* in active: where the next poll begins */
     uint32_t polls;
-    bool armed;            /* what the page says */
-    bool thinned;          /* a link that is gone is still in active */
-    bool fences;           /* our puts need fences, whatever peers say */
-    uint32_t copies_alone; /* large ones since something large has come */
-    struct shm_page *page; /* which peers can read */
-    int page_descriptor;   /* -1 once every peer has it */
-    int listener;          /* -1 once every peer is linked */
+    bool armed;                 /* what the page says */
+    bool thinned;               /* a link that is gone is still in active */
+    bool fences;                /* our puts need fences, whatever peers say */
+    uint32_t copies_alone;      /* large ones since something large has come */
+    struct shm_copying sharing; /* copies into shared places */
+    struct shm_page *page;      /* which peers can read */
+    int page_descriptor;        /* -1 once every peer has it */
+    int listener;               /* -1 once every peer is linked */
     int epoll;
     struct address address;
     struct endpoint_counts counts;
@@ -49,7 +50,7 @@ void shm_watch(struct endpoint *endpoint);
 
 /* What takes so long to copy that it matters how. */
 enum { SHM_COPY_LARGE = 8192 };
-/* memcpy() into a slot of the link's peer. Any place and size. */
+/* memcpy() into a slot of a peer, or a shared place. Any place and size. */
 void shm_copy(struct endpoint *endpoint, struct shm_copying *copying, void *to,
               const void *from, size_t bytes);
 /* The same of lines that were fetched before, where the next one should be: one

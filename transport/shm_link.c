@@ -143,6 +143,8 @@ void shm_layout_init(struct shm_layout *layout, uint32_t slots,
         layout->brief_at + 64 + (size_t)BRIEF_RING * (64 + BRIEF_BODY_STEP));
     layout->bytes = memory_round(layout->slots_at + MEMORY_SKEW_MAX +
                                  (size_t)slots * slot_bytes);
+    layout->shown_bytes =
+        memory_round(1) + SHM_SHARED * memory_round(slot_bytes);
 }
 
 void *shm_slot(const struct shm_layout *layout, void *memory, uint32_t writer,
@@ -150,6 +152,13 @@ void *shm_slot(const struct shm_layout *layout, void *memory, uint32_t writer,
 {
     return (uint8_t *)memory + layout->slots_at + memory_skew(writer) +
            (size_t)slot * layout->slot_bytes;
+}
+
+void *shm_shared(const struct shm_layout *layout, const struct shm_page *page,
+                 uint32_t place)
+{
+    return (uint8_t *)(uintptr_t)page + memory_round(1) +
+           place * memory_round(layout->slot_bytes);
 }
 
 /* Gives each place of the ring the number it would have had one lap ago, so
@@ -279,7 +288,7 @@ static int attach(struct shm_link *link, const struct shm_layout *layout,
     rc = memory_attach(&out, descriptors[0], layout->bytes, MEMORY_WRITE);
     if (rc != 0)
         return rc;
-    rc = memory_attach(&page, descriptors[1], SHM_PAGE_BYTES, MEMORY_READ);
+    rc = memory_attach(&page, descriptors[1], layout->shown_bytes, MEMORY_READ);
     if (rc != 0) {
         memory_unmap(out, layout->bytes);
         return rc;
@@ -433,7 +442,7 @@ void shm_link_close(struct shm_link *link, const struct shm_layout *layout)
     memory_unmap(link->in, layout->bytes);
     if (link->out != link->in) {
         memory_unmap(link->out, layout->bytes);
-        memory_unmap((void *)(uintptr_t)link->page, SHM_PAGE_BYTES);
+        memory_unmap((void *)(uintptr_t)link->page, layout->shown_bytes);
     }
     memset(link, 0, sizeof(*link));
 }

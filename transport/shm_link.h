@@ -27,6 +27,8 @@ enum {
     /* From a long body to the next: an odd number of lines, so that they do not
      * all lie in the same sets of a cache. */
     BRIEF_BODY_STEP = SHM_BRIEF_BYTES + 64,
+    SHM_SHARED = 8,                      /* places */
+    SHM_SLOT_BYTES_MAX = (1 << 26) - 64, /* a notice has 26 bits for them */
 };
 
 /*
@@ -34,25 +36,27 @@ enum {
  * writer has taken of what we sent it, a ring of lines with brief messages,
  * their bodies, then the slots, which begin at another place of a page for each
  * writer, see memory_skew(). A notice is one word, number | slot << 16 | bytes
- * << 32, where number counts the notices from 1 and wraps. The reader knows
- * which number comes next, so the writer's position is nowhere in memory, where
- * it could lie.
+ * << 32 | shared << 58, where number counts the notices from 1 and wraps,
+ * and shared is 0, or 1 + the place where all is behind the first 64 bytes. The
+ * reader knows which number comes next, so the writer's position is nowhere in
+ * memory, where it could lie.
  */
 struct shm_layout {
     uint32_t slots, slot_bytes;
-    uint32_t notices; /* a power of two above twice the slots */
-    size_t brief_at;  /* the line before the brief messages' */
-    size_t slots_at;  /* rank 0's first, from the start of the memory */
-    size_t bytes;     /* of all, the same for every writer */
+    uint32_t notices;   /* a power of two above twice the slots */
+    size_t brief_at;    /* the line before the brief messages' */
+    size_t slots_at;    /* rank 0's first, from the start of the memory */
+    size_t bytes;       /* of all, the same for every writer */
+    size_t shown_bytes; /* of what a rank shows to its peers */
 };
 
-/* What a rank shows to its peers. */
+/* What a rank shows to its peers: this, and SHM_SHARED places of a slot each,
+ * from page to page. */
 struct shm_page {
     _Atomic uint32_t armed;  /* 1 while it sleeps */
     _Atomic uint32_t fences; /* 1: who puts has to order the notice before its
                                 look at `armed`, for who sleeps cannot */
 };
-enum { SHM_PAGE_BYTES = 64 }; /* of its memory, before rounding */
 
 /* Brief messages: how many, since the beginning. */
 struct shm_brief {
@@ -97,6 +101,10 @@ void shm_layout_init(struct shm_layout *layout, uint32_t slots,
 /* Where `slot` of the rank `writer` is, in memory of layout->bytes. */
 void *shm_slot(const struct shm_layout *layout, void *memory, uint32_t writer,
                uint32_t slot);
+
+/* Where a shared place is, in what a rank shows; others can only read it. */
+void *shm_shared(const struct shm_layout *layout, const struct shm_page *page,
+                 uint32_t place);
 
 /* Listens under a random name, which goes to *address together with what
  * shm_same_host() compares. Returns the descriptor. */

@@ -74,8 +74,9 @@ struct event {
     uint32_t bytes;     /* 64 <= bytes <= slot_bytes, a multiple of 8 */
     const void *memory; /* the slot, 64-byte aligned; the peer can write it
                            again, so read each byte once */
-    const void *apart;  /* NULL, or where config.place has let all land that
-                           follows the first 64 bytes */
+    const void *apart;  /* NULL, or where all is that follows the first 64
+                           bytes: where config.place has let it land, or the
+                           peer shares it, who can write it again */
     int reason;         /* LOST only: negative errno; -EPROTO if the peer broke
                            the framing, -ECONNRESET if it just went away */
 };
@@ -191,6 +192,18 @@ struct transport {
      * have left as they are when it takes them.
      */
     void (*let_go)(struct endpoint *endpoint, uint32_t peer);
+    /*
+     * What goes to several peers can be copied once: share() copies up to
+     * slot_bytes - 64 bytes into one of so many `shared` places, which peers
+     * can read and not write, and put_shared() is a put() of a slot's first 64
+     * bytes, behind which its `bytes` go on in that place. The place must not
+     * be written again until all these peers have taken it.
+     */
+    uint32_t shared;
+    void (*share)(struct endpoint *endpoint, uint32_t place, const void *memory,
+                  uint32_t bytes);
+    int (*put_shared)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
+                      uint32_t bytes, uint32_t place);
     /* Names enrolled, writable memory for the peer's put_to(). */
     bool (*offers)(struct endpoint *endpoint, uint32_t peer, void *memory,
                    size_t bytes, struct landing_place *place);

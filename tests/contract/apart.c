@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apart.c - puts that come from memory of the caller's, or land there. */
+/* apart.c - puts that come from memory of the caller's, or land there, and what
+ * is shared. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -273,4 +274,62 @@ void a_place_that_was_let_go_stays_as_it_is(void **state)
     stop_placing();
     if (!asks)
         skip();
+}
+
+/* ---- Shared places ---- */
+
+/* Every rank but `from` finds the same bytes behind a head of its own. */
+static void check_shared(struct event *event, uint32_t from, uint32_t to,
+                         uint32_t bytes, const uint8_t *memory)
+{
+    assert_int_equal(event->kind, EVENT_ARRIVED);
+    assert_int_equal(event->peer, from);
+    assert_int_equal(event->slot, to);
+    assert_int_equal(event->bytes, bytes);
+    for (uint32_t i = 0; i < HEAD; i++)
+        assert_int_equal(((const uint8_t *)event->memory)[i],
+                         rig_pattern(from, to, to, bytes, i));
+    assert_non_null(event->apart);
+    assert_memory_equal(event->apart, memory, bytes - HEAD);
+}
+
+void what_is_shared_arrives_everywhere(void **state)
+{
+    const struct transport *t = rig_transport();
+    uint8_t *memory, *staged;
+
+    (void)state;
+    if (t->shared == 0)
+        skip();
+    memory = malloc(SLOT);
+    assert_non_null(memory);
+    rig_start(&rig, RIG_RANKS, (SLOT + 63) / 64 * 64);
+    for (uint32_t s = 0; s < SIZES * t->shared; s++) {
+        uint32_t from = s % RIG_RANKS, bytes = HEAD + sizes[s % SIZES];
+
+        for (uint32_t i = 0; i < SLOT; i++)
+            memory[i] = rig_pattern(from, 0, 0, s, i);
+        t->share(rig.endpoints[from], s % t->shared, memory, bytes - HEAD);
+        for (uint32_t to = 0; to < RIG_RANKS; to++) {
+            if (to == from)
+                continue;
+            staged = t->stage(rig.endpoints[from], to, to);
+            assert_non_null(staged);
+            for (uint32_t i = 0; i < HEAD; i++)
+                staged[i] = rig_pattern(from, to, to, bytes, i);
+            assert_int_equal(t->put_shared(rig.endpoints[from], to, to, bytes,
+                                           s % t->shared),
+                             0);
+        }
+        for (uint32_t to = 0; to < RIG_RANKS; to++) {
+            struct event event;
+
+            if (to == from)
+                continue;
+            event = rig_next(&rig, to);
+            check_shared(&event, from, to, bytes, memory);
+        }
+    }
+    rig_stop(&rig);
+    free(memory);
 }

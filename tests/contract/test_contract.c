@@ -372,6 +372,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_put_from_memory_is_checked),
         cmocka_unit_test(what_is_placed_lands_there),
         cmocka_unit_test(a_place_that_was_let_go_stays_as_it_is),
+        cmocka_unit_test(what_is_shared_arrives_everywhere),
         cmocka_unit_test(the_deadline_names_the_missing),
         cmocka_unit_test(close_allows_null),
         cmocka_unit_test(two_hundred_lives_leak_no_descriptor),

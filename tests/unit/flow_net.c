@@ -93,12 +93,49 @@ static void wire_let_go(struct endpoint *endpoint, uint32_t peer)
         stage_rest(w, &w->puts[(w->first + i) % QUEUE]);
 }
 
+/* No put that is on its way may be of what was there. */
+static void wire_share(struct endpoint *endpoint, uint32_t place,
+                       const void *memory, uint32_t bytes)
+{
+    struct node *n = (void *)endpoint;
+
+    assert_true(place < STREAM_WINDOW && bytes <= WIDE_BYTES - LINE_BYTES);
+    for (uint32_t to = 0; to < net.ranks; to++) {
+        const struct wire *w = wire_of(n->rank, to);
+
+        for (uint32_t i = 0; i < w->count; i++)
+            assert_true(w->puts[(w->first + i) % QUEUE].shared != place + 1);
+    }
+    memcpy(n->shared[place], memory, bytes);
+}
+
+static int wire_put_shared(struct endpoint *endpoint, uint32_t peer,
+                           uint32_t slot, uint32_t bytes, uint32_t place)
+{
+    struct wire *w = wire_of(((struct node *)(void *)endpoint)->rank, peer);
+
+    assert_true(place < STREAM_WINDOW);
+    wire_put(endpoint, peer, slot, bytes);
+    w->puts[(w->first + w->count - 1) % QUEUE].shared = place + 1;
+    net.shared++;
+    return 0;
+}
+
 static const struct transport wires = {
     .stage = wire_stage,
     .put = wire_put,
     .put_from = wire_put_from,
     .put_with = wire_put_with,
     .let_go = wire_let_go,
+};
+
+static const struct transport sharing_wires = {
+    .stage = wire_stage,
+    .put = wire_put,
+    .put_with = wire_put_with,
+    .shared = STREAM_WINDOW,
+    .share = wire_share,
+    .put_shared = wire_put_shared,
 };
 
 /* ---- Brief messages ---- */
@@ -204,15 +241,17 @@ static const void *land(uint32_t from, uint32_t to, uint32_t slot,
     return apart;
 }
 
-static void arrives(uint32_t from, uint32_t to, uint32_t slot, uint32_t bytes)
+static void arrives(uint32_t from, uint32_t to, const struct put *put)
 {
+    uint32_t slot = put->slot, bytes = put->bytes;
     const struct event event = {
         .kind = EVENT_ARRIVED,
         .peer = from,
         .slot = slot,
         .bytes = bytes,
         .memory = wire_of(from, to)->slots[slot],
-        .apart = land(from, to, slot, bytes),
+        .apart = put->shared > 0 ? net.nodes[from].shared[put->shared - 1]
+                                 : land(from, to, slot, bytes),
     };
     uint32_t index;
 
@@ -267,14 +306,21 @@ bool net_deliver(uint32_t from, uint32_t to)
     w->leaving[put.slot] = false;
     if (from == net.liar && net_draw() % 4 == 0) {
         if (net_draw() % 2 == 0)
-            arrives(from, to, put.slot, put.bytes);
+            arrives(from, to, &put);
         lie(w, &put);
     }
-    arrives(from, to, put.slot, put.bytes);
+    arrives(from, to, &put);
     return true;
 }
 
 /* ---- Ranks ---- */
+
+static const struct transport *choose_transport(uint64_t seed)
+{
+    if (net.brief)
+        return &brief_wires;
+    return seed / 3 % 2 == 0 ? &wires : &sharing_wires;
+}
 
 /* Fragments as slots have room for, or less, or more than slots for votes have:
  * those of a transport that likes its own. */
@@ -305,6 +351,7 @@ void net_open(uint32_t ranks, uint64_t seed)
             .epoch = EPOCH,
             .apart_bytes = 64,
             .direct_bytes = 192,
+            .shared_bytes = 64,
             .brief_bytes = net.brief ? BRIEF_BYTES : 0,
             .crowded = net.crowded,
             .links = n->links,
@@ -314,7 +361,7 @@ void net_open(uint32_t ranks, uint64_t seed)
         *n = (struct node){.rank = r};
         for (uint32_t p = 0; p < ranks; p++)
             n->links[p] = (struct link){
-                .transport = net.brief ? &brief_wires : &wires,
+                .transport = choose_transport(seed),
                 .endpoint = (struct endpoint *)(void *)n,
                 .peer = p,
             };

@@ -29,6 +29,7 @@ struct put {
     const void
         *memory; /* its end is read there when it is delivered; or NULL */
     uint32_t memory_bytes;
+    uint32_t shared; /* 0, or 1 + the sender's place where its end is */
 };
 
 /* A brief message, and as it was before somebody lied. */
@@ -57,12 +58,14 @@ struct node {
     struct link links[RANKS];
     bool ended, differs;
     struct difference difference;
+    uint8_t shared[STREAM_WINDOW][WIDE_BYTES];
 };
 
 struct net {
     uint32_t ranks;
-    struct wire *wires;   /* [ranks * ranks], from * ranks + to */
-    uint64_t apart, held; /* puts that landed elsewhere, that were not staged */
+    struct wire *wires; /* [ranks * ranks], from * ranks + to */
+    /* Puts that landed elsewhere, that were not staged, that were shared. */
+    uint64_t apart, held, shared;
     struct node nodes[RANKS];
     uint64_t random;
     bool brief;   /* net_open() gives them brief messages */

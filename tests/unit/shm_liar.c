@@ -103,7 +103,7 @@ void liar_begin(uint64_t timeout_ms)
     shm_layout_init(&layout, SLOTS, SLOT_BYTES);
     assert_int_equal(layout.notices, NOTICES);
     assert_int_equal(memory_share(&liar_page, &liar_page_descriptor,
-                                  SHM_PAGE_BYTES, MEMORY_READ),
+                                  layout.shown_bytes, MEMORY_READ),
                      0);
     liar_listener = shm_listen(&table[LIAR]);
     assert_true(liar_listener >= 0);
@@ -166,7 +166,7 @@ void liar_end(void)
     shm->close(victim.endpoint);
     shm->close(honest.endpoint);
     shm_link_close(&liar, &layout);
-    memory_unmap(liar_page, SHM_PAGE_BYTES);
+    memory_unmap(liar_page, layout.shown_bytes);
     close(liar_page_descriptor);
     close(liar_listener);
 }

@@ -67,10 +67,10 @@ static void try_ranks(uint32_t ranks)
 static void test_collectives(void **state)
 {
     (void)state;
-    net.apart = net.held = 0;
+    net.apart = net.held = net.shared = 0;
     for (uint32_t ranks = 1; ranks <= RANKS; ranks++)
         try_ranks(ranks);
-    assert_true(net.apart > 1000 && net.held > 1000);
+    assert_true(net.apart > 1000 && net.held > 1000 && net.shared > 1000);
 }
 
 /* Small calls by brief messages, among larger ones that are not; their bits are

@@ -26,6 +26,7 @@
 
 /* ---- Notices that lie ---------------------------------------------------- */
 
+/* Of more than 26 bits of bytes the rest says where they are shared. */
 static uint64_t notice(uint32_t number, uint32_t slot, uint32_t bytes)
 {
     return (uint16_t)number | (uint64_t)slot << 16 | (uint64_t)bytes << 32;
@@ -68,6 +69,11 @@ static void a_notice_that_lies_cuts_its_writer_off(void **state)
         {1, 0, 100},             /* no whole word */
         {1, 0, SLOT_BYTES + 64}, /* runs into the next slot */
         {1, SLOTS - 1, SLOT_BYTES + 64},
+        {1, 0, SHM_SLOT_BYTES_MAX},
+        {1, 0, (SHM_SHARED + 1) << 26 | 64}, /* the first place behind all */
+        {1, 0, UINT32_C(63) << 26 | 128},
+        {1, 0, 1 << 26 | (SLOT_BYTES + 64)}, /* runs into the next place */
+        {1, 0, 1 << 26 | 100},
         {1, 0, 0xffffffc0},
         {1, 0, 0xffffffff},
     };

@@ -59,13 +59,14 @@ static void an_offer_that_lies_costs_its_own_link_only(void **state)
     static const uint32_t magic[3] = {MAGIC ^ 1, SLOTS, SLOT_BYTES};
     static const uint32_t slots[3] = {MAGIC, SLOTS + 1, SLOT_BYTES};
     static const uint32_t sizes[3] = {MAGIC, SLOTS, SLOT_BYTES * 2};
-    size_t page_bytes = memory_round(SHM_PAGE_BYTES);
+    size_t page_bytes;
     int memory, page, unsealed, small, large, fixed, nothing;
     const int *const all[] = {&memory, &page,  &unsealed, &small,
                               &large,  &fixed, &nothing};
 
     (void)state;
     shm_layout_init(&layout, SLOTS, SLOT_BYTES);
+    page_bytes = memory_round(layout.shown_bytes);
     memory = make_memfd(layout.bytes, GOOD);
     page = make_memfd(page_bytes, GOOD);
     unsealed = make_memfd(layout.bytes, F_SEAL_GROW);
