@@ -243,6 +243,21 @@ static uint8_t *find_slot(struct flow *flow, const struct move *m,
     return place;
 }
 
+/* Whether it takes less time to put it from where it is. What goes one way and
+ * is in no cache does: its copies would wait for room and be copied twice. */
+static bool is_kept(const struct flow *flow, const struct move *m,
+                    uint64_t bytes)
+{
+    const struct link *link = &flow->config.links[m->peer];
+    const struct transport *t = link->transport;
+
+    if (t->put_from == NULL || m->bytes < flow->config.direct_bytes)
+        return false;
+    return t->keeps == NULL ||
+           (flow->payload > flow->narrow && m->bytes >= PAST_BYTES) ||
+           t->keeps(link->endpoint, link->peer, (uint32_t)bytes);
+}
+
 /*
  * Where a fragment lies that needs no copy of ours. It stays there if it is
  * part of a large move, and memory that nobody writes before the rank has told
@@ -253,18 +268,18 @@ static struct apart lies_apart(const struct flow *flow, const struct move *m,
                                uint64_t bytes)
 {
     const struct source *s = &flow->sources[m->source_first];
-    const struct transport *t = flow->config.links[m->peer].transport;
 
     if (bytes < flow->config.apart_bytes || bytes % 8 != 0 || m->sources != 1 ||
-        s->peer != MOVE_NONE || t->put_with == NULL ||
+        s->peer != MOVE_NONE ||
+        flow->config.links[m->peer].transport->put_with == NULL ||
         ((m->flags & MOVE_RAW) != 0 && flow->call.factor != NULL))
         return (struct apart){.memory = NULL};
     return (struct apart){
         .memory = s->memory + move_at(m),
-        .stays = t->put_from != NULL && m->bytes >= flow->config.direct_bytes &&
-                 (m->flags & MOVE_COPIED) == 0 &&
+        .stays = (m->flags & MOVE_COPIED) == 0 &&
                  (!flow->exchanges ||
-                  m->bytes > STREAM_WINDOW * (uint64_t)flow->payload),
+                  m->bytes > STREAM_WINDOW * (uint64_t)flow->payload) &&
+                 is_kept(flow, m, bytes),
     };
 }
 

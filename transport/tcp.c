@@ -334,11 +334,8 @@ static int tcp_put_from(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                         uint32_t bytes, const void *memory,
                         uint32_t memory_bytes)
 {
+    const struct tcp_outside outside = {memory, memory_bytes, .stays = true};
     struct tcp_link *link = tcp_link_up(endpoint, peer);
-    const struct tcp_outside outside = {
-        memory, memory_bytes, .stays = true,
-        .spliced =
-            link != NULL && tcp_splices(endpoint, link, memory, memory_bytes)};
     int rc = add_outside(endpoint, link, slot, bytes, &outside);
 
     return rc != 0 ? rc : tcp_put(endpoint, peer, slot, bytes);
@@ -489,6 +486,7 @@ const struct transport transport_tcp = {
     .counts = tcp_counts,
     .put_from = tcp_put_from,
     .put_with = tcp_put_with,
+    .keeps = tcp_keeps,
     .let_go = tcp_forget,
     .stream_bytes = STREAM_BYTES,
     .brief_bytes = TCP_BRIEF_BYTES,

@@ -31,6 +31,7 @@ enum {
     FRAME_TELL = 0x316b6c62,  /* "blk1": nothing behind the header */
     RECEIVE_BYTES = 32 << 10, /* private buffer of a link, for headers and small
                                  payloads; the rest goes straight to the slot */
+    TCP_SPLICE_BYTES = 8192,  /* what is spliced has so many, at least */
     GATHER_FRAMES = 8,        /* sent by one system call */
     SMALL_BYTES = 4096,       /* a put that does not wait for the next poll() */
     FRAME_BYTES = 16,
@@ -57,8 +58,7 @@ _Static_assert(sizeof(struct tcp_frame) == FRAME_BYTES, "no padding");
 struct tcp_outside {
     const uint8_t *memory; /* NULL: all is staged */
     uint32_t bytes;
-    bool stays;   /* as it is, until the peer has taken it */
-    bool spliced; /* and its pages go into the socket */
+    bool stays; /* as it is, until the peer has taken it */
 };
 
 /* A link's brief messages. Counts are bytes of a queue, since the beginning. */
@@ -79,9 +79,6 @@ struct tcp_brief {
 struct tcp_copying {
     uint32_t slow;         /* copies in a row */
     uint32_t spliced_left; /* then copies are tried again */
-    uint32_t alone;        /* large puts since the last one came */
-    const uint8_t *end;    /* of the last one's memory, */
-    size_t run_bytes;      /* and so much before it in one piece */
 };
 
 struct tcp_link {
@@ -238,9 +235,9 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
 void tcp_tune(int descriptor);
 /* Whether both ends are on this host. */
 bool tcp_is_here(int descriptor);
-/* Whether memory that stays is to be spliced: else it is copied. */
-bool tcp_splices(const struct endpoint *endpoint, struct tcp_link *link,
-                 const uint8_t *memory, uint32_t bytes);
+/* To elsewhere memory that stays is sent from where it is; on this host it is
+ * spliced, which is worth it while copies are slow. */
+bool tcp_keeps(struct endpoint *endpoint, uint32_t peer, uint32_t bytes);
 /* So long it took to copy so many bytes into the socket. */
 void tcp_copied(struct tcp_link *link, size_t bytes, uint64_t took_ns);
 /*

@@ -94,7 +94,9 @@ static size_t staged_bytes(const struct tcp_link *link,
 static bool is_spliced(const struct tcp_link *link,
                        const struct tcp_frame *frame)
 {
-    return link->here && link->outside[le32toh(frame->slot)].spliced;
+    const struct tcp_outside *outside = &link->outside[le32toh(frame->slot)];
+
+    return link->here && outside->stays && outside->bytes >= TCP_SPLICE_BYTES;
 }
 
 /* The part of `memory` behind *skip_bytes, which becomes what is left of it. */
@@ -454,8 +456,6 @@ static bool begin_frame(struct endpoint *endpoint, struct tcp_link *link)
     link->slot = slot;
     link->bytes = bytes;
     link->landed_bytes = HEAD_BYTES;
-    if (bytes >= LARGE_BYTES)
-        link->copying.alone = 0;
     endpoint->counts.copied_bytes += HEAD_BYTES;
     ask_for_place(endpoint, link);
     return true;

@@ -20,12 +20,9 @@
 #include "tcp.h"
 
 enum {
-    SPLICE_BYTES = 8192,  /* from so many bytes on, pages are spliced */
-    SLOW = 4000,          /* MB/s: 1500 to 2500 were seen, or 5000 and more */
-    SLOW_RUN = 3,         /* slow copies in a row: one may be an interruption */
-    SPLICED_RUN = 256,    /* puts, then copies are tried again */
-    ALONE = 16,           /* puts, in which nothing large came */
-    COLD_BYTES = 8 << 20, /* of memory in one piece: no cache has it */
+    SLOW = 3000,       /* MB/s: 1500 to 2500 were seen, or 4000 and more */
+    SLOW_RUN = 3,      /* slow copies in a row: one may be an interruption */
+    SPLICED_RUN = 256, /* puts, then copies are tried again */
     KEEPALIVE_IDLE_S = 10,
     KEEPALIVE_INTERVAL_S = 5,
     KEEPALIVE_PROBES = 3,
@@ -79,23 +76,15 @@ bool tcp_is_here(int descriptor)
            memcmp(host, other, bytes) == 0;
 }
 
-bool tcp_splices(const struct endpoint *endpoint, struct tcp_link *link,
-                 const uint8_t *memory, uint32_t bytes)
+bool tcp_keeps(struct endpoint *endpoint, uint32_t peer, uint32_t bytes)
 {
-    struct tcp_copying *copying = &link->copying;
+    struct tcp_link *link = tcp_link_up(endpoint, peer);
 
-    if (!link->here || bytes < SPLICE_BYTES)
+    if (link == NULL || !link->here)
+        return link != NULL;
+    if (bytes < TCP_SPLICE_BYTES || link->copying.spliced_left == 0)
         return false;
-    if (endpoint->peers_count > 1)
-        return true;
-    copying->run_bytes =
-        bytes + (memory == copying->end ? copying->run_bytes : 0);
-    copying->end = memory + bytes;
-    if (++copying->alone > ALONE && copying->run_bytes < COLD_BYTES)
-        return true;
-    if (copying->spliced_left == 0)
-        return false;
-    copying->spliced_left--;
+    link->copying.spliced_left--;
     return true;
 }
 

@@ -184,6 +184,9 @@ struct transport {
     /* put_from(), but the memory may change when it has returned. */
     int (*put_with)(struct endpoint *endpoint, uint32_t peer, uint32_t slot,
                     uint32_t bytes, const void *memory, uint32_t memory_bytes);
+    /* Whether of the two put_from() takes less time now, for so many bytes of
+     * memory; NULL: always. */
+    bool (*keeps)(struct endpoint *endpoint, uint32_t peer, uint32_t bytes);
     /*
      * Forgets memory of the caller's in puts that come from or go to a peer and
      * are under way: what has not left is copied, and what is still to come

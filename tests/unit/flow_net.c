@@ -93,6 +93,13 @@ static void wire_let_go(struct endpoint *endpoint, uint32_t peer)
         stage_rest(w, &w->puts[(w->first + i) % QUEUE]);
 }
 
+/* Fragments of one move are put either way. */
+static bool wire_keeps(struct endpoint *endpoint, uint32_t peer, uint32_t bytes)
+{
+    assert_true(endpoint != NULL && peer < net.ranks && bytes < WIDE_BYTES);
+    return net_draw() % 4 != 0;
+}
+
 /* No put that is on its way may be of what was there. */
 static void wire_share(struct endpoint *endpoint, uint32_t place,
                        const void *memory, uint32_t bytes)
@@ -126,6 +133,7 @@ static const struct transport wires = {
     .put = wire_put,
     .put_from = wire_put_from,
     .put_with = wire_put_with,
+    .keeps = wire_keeps,
     .let_go = wire_let_go,
 };
 
