@@ -3,8 +3,9 @@
 # size. Sourced by compare_peers.sh.
 # shellcheck shell=bash disable=SC2154,SC2034 # its variables
 #
-# Each program goes through all collectives and sizes in one job, so that a
-# round pays once for its start. Ranks that have a core each are bound to it,
+# A job goes through all sizes of one collective, and the jobs of all libraries
+# follow each other: how near cores are to each other changes in a virtual
+# machine within seconds, so what is compared has to be close in time. Ranks that have a core each are bound to it,
 # but for Gloo's, which have two threads. Where ranks are more than cores,
 # ballot's neighbours share one (ballot-run --bind core); Open MPI runs twice,
 # bound like that and not at all, and its better time counts. Each library waits
@@ -21,19 +22,20 @@ if [ -z "$sizes" ]; then
 fi
 batch_ms=$((quick ? 10 : 30))
 
-# time_sizes RANKS OVER PROGRAM COMMAND...: adds the lines of one job.
+# time_sizes RANKS OVER PROGRAM COMMAND...: adds the lines of one job, which
+# measures $collective in $round.
 time_sizes()
 {
     local ranks=$1 over=$2 program=$3
 
     shift 3
-    if timeout -k 5 180 "$@" "$collectives" "$sizes" "$batch_ms" "$checked" \
+    if timeout -k 5 60 "$@" "$collective" "$sizes" "$batch_ms" "$checked" \
         > "$work/lines" 2> "$work/errors"; then
         # ballot-run writes the rank before each line.
-        sed "s/^\[0\] //; s/^/$ranks\t$over\t$program\t/" "$work/lines" \
-            >> "$work/sizes.tsv"
+        sed "s/^\[0\] //; s/^/$round\t$ranks\t$over\t$program\t/" \
+            "$work/lines" >> "$work/sizes.tsv"
     else
-        say "$program over $over with $ranks ranks failed:" \
+        say "$collective of $program over $over with $ranks ranks failed:" \
             "$(tail -3 "$work/errors")"
         failed=1
     fi
@@ -88,15 +90,15 @@ time_gloo()
         "$build/ballot-run" -n "$1" "$python" "$here/peers/gloo_sizes.py"
 }
 
-# time_all RANKS OVER ROUND: all that are here, one after the other, and another
-# one first in each round, for a job finds a virtual machine's cores as near to
-# each other as the jobs before have left them.
+# time_all RANKS OVER: all that are here, one after the other, and another one
+# first in each round, for a job finds a virtual machine's cores as near to each
+# other as the jobs before have left them.
 time_all()
 {
     local libraries=(ballot ompi mpich gloo) turn
 
     for turn in 0 1 2 3; do
-        "time_${libraries[($3 - 1 + turn) % 4]}" "$1" "$2"
+        "time_${libraries[(round - 1 + turn) % 4]}" "$1" "$2"
     done
 }
 
@@ -124,7 +126,8 @@ compile_sizes()
 
 measure_sizes()
 {
-    local checked=1 round ranks over # results are compared in the first round
+    local checked=1 # results are compared in the first round
+    local round ranks over collective
 
     compile_sizes
     : > "$work/sizes.tsv"
@@ -132,7 +135,9 @@ measure_sizes()
         say "round $round of $rounds, collectives"
         for ranks in ${ranks_list//,/ }; do
             for over in ${over_list//,/ }; do
-                time_all "$ranks" "$over" "$round"
+                for collective in ${collectives//,/ }; do
+                    time_all "$ranks" "$over"
+                done
             done
         done
         checked=0

@@ -4,10 +4,11 @@
 
     sizes_table.py TIMES.tsv [--json] [--plot FILE.png] [--gate]
 
-A line of TIMES.tsv is one batch: ranks, transport, program, collective, bytes,
-microseconds a call on the slowest rank, calls. A ratio is the best peer's
-median / ballot's median: above 1 ballot is faster. With --gate the exit code
-is 1 when a required ratio is not reached.
+A line of TIMES.tsv is one batch: round, ranks, transport, program, collective,
+bytes, microseconds a call on the slowest rank, calls. A ratio is a peer's time
+/ ballot's in the same round, of which the median is taken; that of the best
+peer, the least, counts. Above 1 ballot is faster. With --gate the exit code is
+1 when a required ratio is not reached.
 """
 
 import argparse
@@ -33,24 +34,30 @@ LIMITS = {
 
 
 def read_times(path):
-    """{(ranks, over, collective): {bytes: {program: [us, ...]}}}"""
+    """{(ranks, over, collective): {bytes: {program: {round: us}}}}"""
     cases = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
-            ranks, over, program, what, size, us, _ = line.split("\t")
+            turn, ranks, over, program, what, size, us, _ = line.split("\t")
             sizes = cases.setdefault((int(ranks), over, what), {})
             programs = sizes.setdefault(int(size), {})
-            programs.setdefault(program, []).append(float(us))
+            programs.setdefault(program, {})[int(turn)] = float(us)
     return cases
 
 
+def paired_ratio(theirs, ours):
+    pairs = [us / ours[turn] for turn, us in theirs.items() if turn in ours]
+    return statistics.median(pairs) if pairs else None
+
+
 def row_of(size, times):
-    medians = {p: statistics.median(t) for p, t in times.items()}
-    ours = medians.get("ballot")
-    best = min((p for p in medians if p != "ballot"), key=medians.get,
-               default=None)
-    ratio = medians[best] / ours if best is not None and ours else None
-    return {"bytes": size, "us": medians, "best": best, "ratio": ratio,
+    medians = {p: statistics.median(t.values()) for p, t in times.items()}
+    ratios = {p: paired_ratio(t, times.get("ballot", {}))
+              for p, t in times.items() if p != "ballot"}
+    ratios = {p: ratio for p, ratio in ratios.items() if ratio is not None}
+    best = min(ratios, key=ratios.get, default=None)
+    return {"bytes": size, "us": medians, "best": best,
+            "ratio": ratios.get(best),
             "rounds": max(len(t) for t in times.values())}
 
 
@@ -105,7 +112,7 @@ def print_tables(results, host):
           f"commit {host['commit'] or 'none'}\n# float32, root 0; the slowest "
           f"rank's time of a batch after a barrier; medians of {rounds} "
           f"rounds.\n# bytes: of the vector, or of all ranks' blocks. "
-          f"ratio: best peer / ballot")
+          f"ratio: best peer / ballot, round by round")
     present = {p for result in results for row in result["rows"]
                for p in row["us"]}
     programs = ["ballot"] + [p for p in PEERS if p in present]
