@@ -23,7 +23,7 @@
 enum {
     RECORD_STEP = 16,
     TELL_BYTES = TCP_QUEUE_BYTES / 2, /* taken and not said */
-    COPY_BYTES = 1024, /* a longer body is sent from where it is */
+    COPY_BYTES = 4096, /* a longer body is sent from where it is */
     TALK_BYTES = FRAME_BYTES + 4 * BRIEF_HEAD, /* before a body */
     TALK_MOST = TALK_BYTES + TCP_BRIEF_BYTES,
 };

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_tcp_copying.c - which memory goes from where it is, and which is copied.
- */
+/* test_tcp_copying.c - what is done otherwise within a host: which memory goes
+ * from where it is, and which is copied. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +146,23 @@ static void only_what_is_put_with_memory_is_copied(void **state)
     cluster_close(&cluster);
 }
 
+static void nothing_is_congested_within_a_host(void **state)
+{
+    struct cluster cluster;
+    char control[16] = "";
+    socklen_t bytes = sizeof(control);
+    int descriptor;
+
+    (void)state;
+    cluster_open(&cluster, 2, SLOTS, HEAD_BYTES + LARGE);
+    descriptor = cluster.endpoints[0]->links[1]->descriptor;
+    assert_int_equal(
+        getsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, control, &bytes),
+        0);
+    assert_string_equal(control, "reno");
+    cluster_close(&cluster);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -152,6 +171,7 @@ int main(void)
         cmocka_unit_test(small_puts_are_copied),
         cmocka_unit_test(what_goes_to_another_host_is_kept),
         cmocka_unit_test(only_what_is_put_with_memory_is_copied),
+        cmocka_unit_test(nothing_is_congested_within_a_host),
     };
 
     setenv("BALLOT_TCP_ENGINE", "epoll", 1);
