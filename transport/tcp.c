@@ -161,6 +161,8 @@ static int add_link(struct endpoint *endpoint, uint32_t peer, int descriptor)
     link->up = true;
     tcp_tune(descriptor);
     link->here = tcp_is_here(descriptor);
+    if (link->here && endpoint->config.ranks == 2)
+        tcp_free_of_control(descriptor);
     rc = tcp_engine_add(endpoint, link);
     if (rc != 0)
         goto free_link;

@@ -233,6 +233,8 @@ bool tcp_frame_arrived(struct endpoint *endpoint, struct tcp_link *link,
 /* ---- tcp_socket.c ---- */
 
 void tcp_tune(int descriptor);
+/* Within a host nothing can be congested, so rates need not be measured. */
+void tcp_free_of_control(int descriptor);
 /* Whether both ends are on this host. */
 bool tcp_is_here(int descriptor);
 /* To elsewhere memory that stays is sent from where it is; on this host it is

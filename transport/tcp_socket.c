@@ -28,6 +28,33 @@ enum {
     KEEPALIVE_PROBES = 3,
 };
 
+/* Tuning only, so a kernel that refuses does no harm. Keepalive finds a host
+ * that vanished while nothing was on the way to it. */
+void tcp_tune(int descriptor)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        (void)setsockopt(descriptor, options[i].level, options[i].name,
+                         &options[i].value, sizeof(options[i].value));
+}
+
+void tcp_free_of_control(int descriptor)
+{
+    static const char control[] = "reno"; /* every kernel has it */
+
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, control,
+                     sizeof(control) - 1);
+}
+
 /* The address of one end, without its port; 0 bytes: neither IPv4 nor IPv6. */
 static size_t host_of(const struct sockaddr_storage *at, const void **host)
 {
@@ -55,30 +82,6 @@ bool tcp_is_here(int descriptor)
     bytes = host_of(&ours, &host);
     return bytes > 0 && bytes == host_of(&theirs, &other) &&
            memcmp(host, other, bytes) == 0;
-}
-
-/* Tuning only, so a kernel that refuses does no harm. Keepalive finds a host
- * that vanished while nothing was on the way to it. Within a host nothing can
- * be congested, and what every kernel has costs less than measuring rates. */
-void tcp_tune(int descriptor)
-{
-    static const char control[] = "reno";
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-    };
-
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        (void)setsockopt(descriptor, options[i].level, options[i].name,
-                         &options[i].value, sizeof(options[i].value));
-    if (tcp_is_here(descriptor))
-        (void)setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, control,
-                         sizeof(control) - 1);
 }
 
 bool tcp_keeps(struct endpoint *endpoint, uint32_t peer, uint32_t bytes)
