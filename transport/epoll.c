@@ -2,9 +2,10 @@
 /*
  * epoll.c - the tcp transport over epoll and plain socket calls.
  *
- * Sockets are watched edge-triggered for both directions from the start, so
- * that the data path never calls epoll_ctl(); a link remembers what the kernel
- * said until a call contradicts it.
+ * Sockets are watched edge-triggered for both directions; a link remembers what
+ * the kernel said until a call contradicts it. Where sockets are few they are
+ * asked themselves, and after a while watched no more until somebody wants to
+ * sleep, or asks epoll: each arrival costs its sender a look for who waits.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -14,7 +15,8 @@
 
 enum {
     COLLECT_EVENTS = 64,
-    SENDS = 4, /* of a link in its turn */
+    SENDS = 4,       /* of a link in its turn */
+    UNWATCHED = 256, /* questions to sockets themselves, in a row, before */
 };
 
 int epoll_open(struct endpoint *endpoint)
@@ -28,17 +30,52 @@ void epoll_close(struct endpoint *endpoint)
     close(endpoint->epoll);
 }
 
-int epoll_add(struct endpoint *endpoint, struct tcp_link *link)
+static int watch(const struct endpoint *endpoint, struct tcp_link *link)
 {
     struct epoll_event event = {
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.ptr = link,
     };
 
-    link->writable = true;
     if (epoll_ctl(endpoint->epoll, EPOLL_CTL_ADD, link->descriptor, &event) < 0)
         return -errno;
     return 0;
+}
+
+int epoll_add(struct endpoint *endpoint, struct tcp_link *link)
+{
+    link->writable = true;
+    return watch(endpoint, link);
+}
+
+/* What has happened since is told as what happens then. */
+static void watch_all(struct endpoint *endpoint)
+{
+    endpoint->direct = 0;
+    if (!endpoint->unwatched)
+        return;
+    endpoint->unwatched = false;
+    for (uint32_t i = 0; i < endpoint->peers_count; i++) {
+        struct tcp_link *link = endpoint->links[endpoint->peers[i]];
+        int rc = link->descriptor < 0 ? 0 : watch(endpoint, link);
+
+        if (rc < 0)
+            tcp_broken(endpoint, link, rc);
+    }
+}
+
+/* Counts questions to sockets themselves. */
+static void count_direct(struct endpoint *endpoint)
+{
+    if (endpoint->unwatched || ++endpoint->direct < UNWATCHED)
+        return;
+    endpoint->unwatched = true;
+    for (uint32_t i = 0; i < endpoint->peers_count; i++) {
+        const struct tcp_link *link = endpoint->links[endpoint->peers[i]];
+
+        if (link->descriptor >= 0)
+            epoll_ctl(endpoint->epoll, EPOLL_CTL_DEL, link->descriptor, NULL);
+    }
 }
 
 void epoll_cut(struct endpoint *endpoint, struct tcp_link *link)
@@ -88,8 +125,10 @@ static bool asks_directly(const struct endpoint *endpoint)
 static void ask_epoll(struct endpoint *endpoint)
 {
     struct epoll_event events[COLLECT_EVENTS];
-    int count = epoll_wait(endpoint->epoll, events, COLLECT_EVENTS, 0);
+    int count;
 
+    watch_all(endpoint);
+    count = epoll_wait(endpoint->epoll, events, COLLECT_EVENTS, 0);
     endpoint->asked++;
     for (int i = 0; i < count; i++)
         note(endpoint, events[i].data.ptr, events[i].events);
@@ -102,6 +141,7 @@ void epoll_collect(struct endpoint *endpoint)
         return;
     }
     /* Each socket is asked in its turn. */
+    count_direct(endpoint);
     for (uint32_t i = 0; i < endpoint->peers_count; i++) {
         struct tcp_link *link = endpoint->links[endpoint->peers[i]];
 
@@ -135,6 +175,8 @@ void epoll_look(struct endpoint *endpoint, struct tcp_link *link)
     endpoint->looked = link->peer;
     if (link->descriptor < 0 || link->ended)
         return;
+    if (endpoint->peers_count <= DIRECT_LINKS)
+        count_direct(endpoint);
     if (again || endpoint->peers_count <= DIRECT_LINKS)
         link->readable = true;
     else if (!link->readable && link->asked == endpoint->asked)

@@ -135,6 +135,8 @@ struct endpoint {
     uint32_t blocked;    /* epoll.c: links that wait for room to send */
     uint32_t asked;      /* epoll.c: how often the kernel was */
     uint32_t looked;     /* epoll.c: the peer that was looked at last */
+    uint32_t direct;     /* epoll.c: questions to sockets, since the last */
+    bool unwatched;      /* epoll.c: the sockets are not in its set */
     struct uring *uring; /* uring.c's state */
 
     struct listener listener; /* closed once everybody is connected */

@@ -102,7 +102,7 @@ struct player {
     int played;
 };
 
-enum { MATCHES = 10000 };
+enum { MATCHES = 10000, LOOKS = 1000 };
 
 static bool strike(const struct player *player)
 {
@@ -186,6 +186,9 @@ static void *sleep_once(void *context)
 {
     struct sleeper *sleeper = context;
 
+    /* After so long a transport may look in another way. */
+    for (int i = 0; i < LOOKS; i++)
+        rig_transport()->poll(sleeper->endpoint, &sleeper->event, 0);
     atomic_store(&sleeper->asleep, true);
     sleeper->woken = sleep_for_event(sleeper->endpoint, &sleeper->event);
     return NULL;
