@@ -35,9 +35,12 @@ time_sizes()
         sed "s/^\[0\] //; s/^/$round\t$ranks\t$over\t$program\t/" \
             "$work/lines" >> "$work/sizes.tsv"
     else
-        say "$collective of $program over $over with $ranks ranks failed:" \
+        say "$collective of $program over $over with $ranks ranks failed in" \
+            "round $round, or took a minute:" \
             "$(tail -3 "$work/errors")"
-        failed=1
+        # A peer's round is left out: ranks of MPICH that share cores stand
+        # still at times.
+        [ "$program" != ballot ] || failed=1
     fi
 }
 
