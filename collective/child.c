@@ -137,7 +137,7 @@ uint64_t child_deadline_ns(const struct ballot_comm *parent,
                       ? config->init_timeout_ms
                       : parent->settings.init_timeout_ms;
 
-    return engine_now() + ms * MS_NS;
+    return clock_now_ns() + ms * MS_NS;
 }
 
 /* ---- Where its ranks meet ---- */
@@ -218,7 +218,7 @@ static int join(struct ballot_comm *comm, const struct child *child)
 {
     uint32_t configured_ms = comm->settings.init_timeout_ms;
     struct sockaddr_storage root = {0};
-    uint64_t now_ns = engine_now();
+    uint64_t now_ns = clock_now_ns();
     int rc;
 
     if (now_ns >= child->deadline_ns)

@@ -138,7 +138,7 @@ static int say_goodbye(struct ballot_comm *comm)
     comm->leaving = true;
     control_tell_all(comm, CONTROL_GOODBYE);
     engine_unlock();
-    rc = engine_drive_until(&comm->left, engine_now() + wait_ms * 1000000);
+    rc = engine_drive_until(&comm->left, clock_now_ns() + wait_ms * 1000000);
     if (rc == 0 || comm->failed != 0)
         return 0;
     engine_lock();

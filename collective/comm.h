@@ -18,6 +18,7 @@
 
 #include "../aggregate/kernels.h"
 #include "../include/ballot.h"
+#include "../transport/clock.h"
 #include "../transport/handshake.h"
 #include "../transport/transport.h"
 #include "calls.h"
@@ -472,7 +473,6 @@ uint64_t server_deadline(const struct ballot_comm *comm);
 
 /* ---- engine.c ---- */
 
-uint64_t engine_now(void); /* CLOCK_MONOTONIC, ns */
 /* Adds the communicator to the process's engine, which is started with the
  * first. */
 int engine_attach(struct ballot_comm *comm);

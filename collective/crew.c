@@ -17,8 +17,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "../transport/clock.h"
 #include "relax.h"
 
 enum {
@@ -65,14 +65,6 @@ static void take_runs(struct crew *crew)
 
 /* ---- Helpers ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 /* Returns the number of the call that it has helped with. */
 static uint32_t help(struct crew *crew)
 {
@@ -97,12 +89,12 @@ static bool calls(struct crew *crew, uint32_t helped)
 /* Whether a call comes before it is time to sleep. */
 static bool look_out(struct crew *crew, uint32_t helped)
 {
-    uint64_t until_ns = now_ns() + SPIN_NS;
+    uint64_t until_ns = clock_now_ns() + SPIN_NS;
 
     for (uint32_t looks = 1; !calls(crew, helped); looks++) {
         relax();
         if (looks % LOOKS_PER_CLOCK == 0 &&
-            (now_ns() >= until_ns || atomic_load(&crew->stop)))
+            (clock_now_ns() >= until_ns || atomic_load(&crew->stop)))
             return false;
     }
     return true;

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "comm.h"
@@ -56,14 +55,6 @@ static struct {
     .life = PTHREAD_MUTEX_INITIALIZER,
     .lock = PTHREAD_MUTEX_INITIALIZER,
 };
-
-uint64_t engine_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 void engine_lock(void)
 {
@@ -156,7 +147,7 @@ static bool arm_all(void)
 /* Milliseconds until something must be done, rounded up; -1: nothing. */
 static int sleep_ms(void)
 {
-    uint64_t first = UINT64_MAX, now = engine_now();
+    uint64_t first = UINT64_MAX, now = clock_now_ns();
 
     for (struct ballot_comm *c = engine.comms; c != NULL; c = c->next) {
         uint64_t at = advance_deadline(c);
@@ -246,7 +237,7 @@ static void *run(void *unused)
         if (engine.driven ||
             (atomic_load(&engine.drives) != seen && !outstanding()))
             doze(&dozes, &doze_ns, &seen);
-        else if (!drive(engine_now()) && !engine.driven && arm_all())
+        else if (!drive(clock_now_ns()) && !engine.driven && arm_all())
             sleep_armed(-1);
     }
     pthread_mutex_unlock(&engine.lock);
@@ -402,7 +393,7 @@ static int drive_until(atomic_bool *done, uint64_t deadline_ns)
     uint64_t now, since_ns = 0; /* when nothing moved first; 0: it did */
 
     while (!atomic_load(done)) {
-        now = engine_now();
+        now = clock_now_ns();
         if (drive(now)) {
             if (since_ns != 0)
                 patience_learn(&engine.patience, now - since_ns);
@@ -475,7 +466,7 @@ int engine_drive_on(atomic_bool *done, uint64_t deadline_ns)
             engine.sleepers++;
             wait_until(&engine.changed, deadline_ns);
             engine.sleepers--;
-            if (engine_now() >= deadline_ns)
+            if (clock_now_ns() >= deadline_ns)
                 rc = -ETIMEDOUT;
             continue;
         }

@@ -50,17 +50,18 @@ int ballot_mem_deregister(struct ballot_comm *comm, void *memory)
 
     if (comm == NULL || memory == NULL)
         return -EINVAL;
-    deadline_ns = engine_now() + (uint64_t)comm->settings.timeout_ms * 1000000;
+    deadline_ns =
+        clock_now_ns() + (uint64_t)comm->settings.timeout_ms * 1000000;
     for (int e = 0; e < comm->endpoints_count && rc == 0; e++) {
         do {
             engine_lock();
             rc = withdraw(comm, e, memory);
             if (rc == -EBUSY)
-                (void)advance_step(comm, engine_now());
+                (void)advance_step(comm, clock_now_ns());
             engine_unlock();
             if (rc == -EBUSY)
                 sched_yield();
-        } while (rc == -EBUSY && engine_now() < deadline_ns);
+        } while (rc == -EBUSY && clock_now_ns() < deadline_ns);
     }
     if (rc < 0)
         report_error(comm, "mem_deregister: %s",

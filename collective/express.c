@@ -77,7 +77,7 @@ static bool look(struct ballot_comm *comm, struct ballot_request *r)
         if (!brief)
             moved = advance_take_events(comm, r->begun_ns);
         else if (looks % every == every - 1)
-            moved = advance_take_events(comm, engine_now());
+            moved = advance_take_events(comm, clock_now_ns());
 
         if (comm->failed != 0)
             return false;
@@ -108,7 +108,7 @@ int express_run(struct ballot_request *request)
     if (comm->tells && request->flowing)
         report_way(comm, request);
     /* Of brief messages only who waits needs to know for how long. */
-    request->begun_ns = flow_is_brief(comm->flow) ? 0 : engine_now();
+    request->begun_ns = flow_is_brief(comm->flow) ? 0 : clock_now_ns();
     /* What else comes meanwhile is for the next step. */
     comm->quiet = false;
     if (request->flowing && is_small(comm, request) && look(comm, request)) {
@@ -119,7 +119,7 @@ int express_run(struct ballot_request *request)
         engine_give_role();
         return 0;
     }
-    request->begun_ns = engine_now();
+    request->begun_ns = clock_now_ns();
     flow_wait_from(comm->flow, request->begun_ns);
     /* Were the role free in between, the thread would be woken to take it. */
     engine_drive_on(&request->done, request->begun_ns + MOST_NS);

@@ -126,7 +126,7 @@ static int init_launched(struct ballot_comm **comm,
         &meeting, launcher,
         made->settings.dedicated > 0 ? made->settings.meeting : NULL,
         made->settings.auth,
-        engine_now() + made->settings.init_timeout_ms * MS_NS, why);
+        clock_now_ns() + made->settings.init_timeout_ms * MS_NS, why);
     if (rc < 0)
         comm_destroy(made);
     else
@@ -149,7 +149,7 @@ int ballot_comm_init_env(struct ballot_comm **comm,
         return -EINVAL;
     rc = launcher_read(&launcher, why);
     if (rc == 0)
-        rc = meeting_count(&launcher, engine_now() + COUNT_MS * MS_NS, why);
+        rc = meeting_count(&launcher, clock_now_ns() + COUNT_MS * MS_NS, why);
     if (rc < 0)
         return fail(rc, "init", why);
     rc = check_size(launcher.ranks, launcher.rank);

@@ -205,7 +205,7 @@ static int meet(struct ballot_comm *comm, struct meeting *meeting,
             meeting->root, meeting->root_bytes, &comm->credentials, comm->rank,
             comm->members, &meeting->record, sizeof(meeting->record),
             meeting->table, &comm->epoch, deadline_ns, meeting->bell, why);
-    while (rc == -ECONNRESET && again && engine_now() < deadline_ns);
+    while (rc == -ECONNRESET && again && clock_now_ns() < deadline_ns);
     if (rc == 0) {
         atomic_store(&met_before, true);
         return check_table(comm, &meeting->record, meeting->table, why);
@@ -258,7 +258,7 @@ static int gather(struct ballot_comm *comm, struct meeting *meeting,
         return rc;
     if (comm->rank >= comm->ranks)
         deadline_ns =
-            engine_now() + (uint64_t)comm->settings.init_timeout_ms * 1000000;
+            clock_now_ns() + (uint64_t)comm->settings.init_timeout_ms * 1000000;
     if (record->refusal[0] != '\0')
         rc = -EPROTO;
     else
@@ -286,7 +286,7 @@ int join_communicator(struct ballot_comm *comm, const struct sockaddr *root,
                       uint32_t root_bytes, int bell, char *why)
 {
     uint64_t deadline_ns =
-        engine_now() + (uint64_t)comm->settings.init_timeout_ms * 1000000;
+        clock_now_ns() + (uint64_t)comm->settings.init_timeout_ms * 1000000;
     struct meeting meeting = {
         .root = root,
         .root_bytes = root_bytes,

@@ -45,7 +45,7 @@ static int await(const struct manager *m, short events)
 {
     for (;;) {
         struct pollfd polled = {.fd = m->descriptor, .events = events};
-        uint64_t now_ns = engine_now();
+        uint64_t now_ns = clock_now_ns();
         uint64_t left_ms;
 
         if (now_ns >= m->deadline_ns)
@@ -236,7 +236,7 @@ static void leave(void)
     char why[ERROR_BYTES];
     struct manager m = {
         .descriptor = session.descriptor,
-        .deadline_ns = engine_now() + (uint64_t)GOODBYE_MS * MS_NS,
+        .deadline_ns = clock_now_ns() + (uint64_t)GOODBYE_MS * MS_NS,
         .why = why,
     };
 

@@ -93,7 +93,8 @@ static int listen_at(struct listening **made,
         return -ENOMEM;
     rc = bootstrap_root_open(
         &listening->root, (const struct sockaddr *)address, address_bytes,
-        credentials, 0, engine_now() + ROOT_LIFE_S * UINT64_C(1000000000), why);
+        credentials, 0, clock_now_ns() + ROOT_LIFE_S * UINT64_C(1000000000),
+        why);
     if (rc < 0) {
         free(listening);
         return rc;

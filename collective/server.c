@@ -290,7 +290,7 @@ int ballot_server_serve(struct ballot_server *server)
     comm = server->comm;
     while (!atomic_load(&comm->over))
         engine_drive_until(&comm->over,
-                           engine_now() + HOUR_S * UINT64_C(1000000000));
+                           clock_now_ns() + HOUR_S * UINT64_C(1000000000));
     pthread_mutex_lock(&server->lock);
     take_status(server);
     server->status.serving = false;

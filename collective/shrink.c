@@ -14,7 +14,7 @@ static void flush(void)
 {
     atomic_bool never = false;
 
-    engine_drive_until(&never, engine_now());
+    engine_drive_until(&never, clock_now_ns());
 }
 
 static void list_left(struct shrinking *s)

@@ -35,7 +35,7 @@ void waits_describe(const struct ballot_comm *comm, uint64_t number,
         flow_recall(flow, told->at - 1, &told->under);
     /* Who has begun to wait just now may not have to for long. */
     since = flow_progress(flow);
-    if (since != UINT64_MAX && engine_now() >= since + half &&
+    if (since != UINT64_MAX && clock_now_ns() >= since + half &&
         flow_waits(flow, &peer, &told->under))
         told->waits_for = peer;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bootstrap.h"
+#include "clock.h"
 #include "dialer.h"
 #include "exchange.h"
 #include "stream.h"
@@ -94,7 +95,7 @@ static int check_dialer(const struct join *join, const struct dialer *dialer,
                         uint64_t now_ns)
 {
     if (dialer->rejections >= REJECTIONS_MIN &&
-        now_ns >= stream_later_ns(dialer->rejected_ns, REJECTED_MS))
+        now_ns >= clock_later_ns(dialer->rejected_ns, REJECTED_MS))
         return explain_rejection(join);
     if (dialer->error == -EPROTO) {
         snprintf(join->why, WHY_BYTES,
@@ -115,7 +116,7 @@ static int reach_root(const struct join *join, struct dialer *dialer)
     int result = 0;
 
     while (result == 0) {
-        uint64_t now_ns = stream_now_ns();
+        uint64_t now_ns = clock_now_ns();
         uint64_t until_ns;
 
         if (dialer_move(dialer, now_ns))
@@ -153,7 +154,7 @@ static int transfer(const struct join *join, int descriptor, stream_fn *stream,
     int result;
 
     while ((result = stream(descriptor, bytes, count, &done)) == 0) {
-        uint64_t now_ns = stream_now_ns();
+        uint64_t now_ns = clock_now_ns();
 
         if (now_ns >= join->deadline_ns)
             result = -ETIMEDOUT;
@@ -183,7 +184,7 @@ static int transfer(const struct join *join, int descriptor, stream_fn *stream,
 static int send_request(const struct join *join, int descriptor)
 {
     uint8_t request[REQUEST_HEAD_BYTES + RECORD_BYTES_MAX];
-    uint64_t now_ns = stream_now_ns();
+    uint64_t now_ns = clock_now_ns();
     uint64_t remaining_ms = 0;
 
     if (join->deadline_ns > now_ns)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bootstrap.h"
+#include "clock.h"
 #include "exchange.h"
 #include "lobby.h"
 #include "stream.h"
@@ -66,7 +67,7 @@ static uint64_t next_due_ns(const struct bootstrap_root *root, uint64_t now_ns,
  * so that a rank that left has left before it comes again. */
 static int turn(struct bootstrap_root *root, uint64_t until_ns)
 {
-    uint64_t now_ns = stream_now_ns();
+    uint64_t now_ns = clock_now_ns();
     struct pollfd *polls = root->polls;
     uint32_t members = 1 + exchange_watch(root->exchange, polls + 1);
     uint32_t count = members;
@@ -84,7 +85,7 @@ static int turn(struct bootstrap_root *root, uint64_t until_ns)
         for (uint32_t i = 0; i < count; i++)
             polls[i].revents = 0;
     }
-    now_ns = stream_now_ns();
+    now_ns = clock_now_ns();
     exchange_move(root->exchange, polls + 1, now_ns, root->lobby.strangers);
     if (!serves(root))
         return 0;
@@ -110,7 +111,7 @@ static void stop_serving(struct bootstrap_root *root, bool late)
     close(root->listener);
     root->listener = -1;
     exchange_end(root->exchange, late ? -ETIMEDOUT : -ECONNRESET,
-                 late ? "" : cause, stream_now_ns(), root->lobby.strangers);
+                 late ? "" : cause, clock_now_ns(), root->lobby.strangers);
 }
 
 static void *serve(void *context)
@@ -123,12 +124,12 @@ static void *serve(void *context)
     while (result == 0 && !late && !atomic_load(&root->closing)) {
         result = turn(root, root->deadline_ns);
         count_strangers(root);
-        late = stream_now_ns() >= root->deadline_ns;
+        late = clock_now_ns() >= root->deadline_ns;
     }
     stop_serving(root, late);
-    ending_ns = stream_later_ns(stream_now_ns(), ENDING_MS);
+    ending_ns = clock_later_ns(clock_now_ns(), ENDING_MS);
     while (result == 0 && !exchange_is_quiet(root->exchange) &&
-           stream_now_ns() < ending_ns)
+           clock_now_ns() < ending_ns)
         result = turn(root, ending_ns);
     exchange_close(root->exchange);
     root->exchange = NULL;

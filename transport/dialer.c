@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "dialer.h"
-#include "stream.h"
 
 enum {
     RETRY_MS = 20,
@@ -73,7 +73,7 @@ static void fail(struct dialer *dialer, int error, uint64_t now_ns)
                                                  : RETRY_SHIFT_MAX;
     dialer_stop(dialer);
     dialer->error = error;
-    dialer->due_ns = stream_later_ns(now_ns, (uint64_t)RETRY_MS << shift);
+    dialer->due_ns = clock_later_ns(now_ns, (uint64_t)RETRY_MS << shift);
 }
 
 bool dialer_move(struct dialer *dialer, uint64_t now_ns)
@@ -90,7 +90,7 @@ bool dialer_move(struct dialer *dialer, uint64_t now_ns)
             return false;
         }
         dialer->descriptor = result;
-        dialer->due_ns = stream_later_ns(now_ns, HANDSHAKE_TIMEOUT_MS);
+        dialer->due_ns = clock_later_ns(now_ns, HANDSHAKE_TIMEOUT_MS);
         handshake_start(&dialer->handshake, result, true, &dialer->config);
     }
     result = handshake_step(&dialer->handshake, &dialer->events);

@@ -3,8 +3,7 @@
  * exchange.c - gathers one record a rank, then tells all ranks.
  *
  * A member is a connection that has proven the key. It belongs to the exchange
- * under way until it is given an answer; answers are shared and leave while
- * the next exchange gathers, for at most DELIVER_MS.
+ * under way until it is given an answer, which leaves while the next gathers.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -15,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "exchange.h"
 #include "names.h"
 #include "stream.h"
@@ -157,7 +157,7 @@ static void tell(struct exchange *exchange, struct member *member,
     member->answer = answer;
     member->stage = ANSWER;
     member->done_bytes = 0;
-    member->due_ns = stream_later_ns(now_ns, DELIVER_MS);
+    member->due_ns = clock_later_ns(now_ns, DELIVER_MS);
 }
 
 static void tell_all(struct exchange *exchange, struct answer *answer,
@@ -213,7 +213,7 @@ __attribute__((format(printf, 4, 5))) static void contradict(
     vsnprintf(exchange->why, sizeof(exchange->why), format, arguments);
     va_end(arguments);
     exchange->verdict = verdict;
-    exchange->verdict_ns = stream_later_ns(now_ns, VERDICT_MS);
+    exchange->verdict_ns = clock_later_ns(now_ns, VERDICT_MS);
 }
 
 /* ---- Gathering ---- */
@@ -256,7 +256,7 @@ static void send_away(struct exchange *exchange, struct member *member,
 bool exchange_admit(void *context, struct handshake *handshake)
 {
     struct exchange *exchange = context;
-    uint64_t now_ns = stream_now_ns();
+    uint64_t now_ns = clock_now_ns();
     struct member *first, *member = find_free(exchange);
     short events;
 
@@ -276,7 +276,7 @@ bool exchange_admit(void *context, struct handshake *handshake)
         .rank = handshake->peer,
         .ranks = handshake->peer_ranks,
         .polled = -1,
-        .due_ns = stream_later_ns(now_ns, HANDSHAKE_TIMEOUT_MS),
+        .due_ns = clock_later_ns(now_ns, HANDSHAKE_TIMEOUT_MS),
     };
     if (exchange->present++ == 0) {
         exchange->ranks = member->ranks;
@@ -309,7 +309,7 @@ static uint64_t patience_ns(uint32_t remaining_ms, uint64_t now_ns)
         margin_ms = MARGIN_MS_MIN;
     if (margin_ms > remaining_ms / 2)
         margin_ms = remaining_ms / 2;
-    return stream_later_ns(now_ns, remaining_ms - margin_ms);
+    return clock_later_ns(now_ns, remaining_ms - margin_ms);
 }
 
 /* Whether the record may be read: its size is checked here, before use. */
@@ -388,7 +388,7 @@ static int give_answer(struct member *member, uint64_t now_ns)
         return -ECONNRESET;
     shutdown(member->descriptor, SHUT_WR);
     member->stage = LINGER;
-    member->due_ns = stream_later_ns(now_ns, LINGER_MS);
+    member->due_ns = clock_later_ns(now_ns, LINGER_MS);
     return 1;
 }
 

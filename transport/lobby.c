@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "lobby.h"
-#include "stream.h"
 
 enum {
     ACCEPTS_A_TURN = 16, /* so that a flood leaves time for those inside */
@@ -115,7 +115,7 @@ static void enter(struct lobby *lobby, int descriptor, uint64_t now_ns,
     guest = &lobby->guests[lobby->count++];
     /* Fails on a Unix socket, which has no such delay. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    guest->due_ns = stream_later_ns(now_ns, HANDSHAKE_TIMEOUT_MS);
+    guest->due_ns = clock_later_ns(now_ns, HANDSHAKE_TIMEOUT_MS);
     handshake_start(&guest->handshake, descriptor, false, &lobby->config);
     move_guest(lobby, lobby->count - 1, now_ns, admit, context);
 }
@@ -138,7 +138,7 @@ static int refused(struct lobby *lobby, int error, uint64_t now_ns)
         if (lobby->count > 0)
             expel_oldest(lobby);
         else
-            lobby->resume_ns = stream_later_ns(now_ns, SHORTAGE_MS);
+            lobby->resume_ns = clock_later_ns(now_ns, SHORTAGE_MS);
         return lobby->count > 0;
     default: return 1; /* of that one connection, or a signal */
     }

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "dialer.h"
 #include "lobby.h"
 #include "mesh.h"
@@ -166,14 +167,14 @@ static int late(const struct mesh *mesh, uint64_t now_ns)
 /* One look at everything, also if the deadline has passed already. */
 static int turn(struct mesh *mesh)
 {
-    uint64_t now_ns = stream_now_ns();
+    uint64_t now_ns = clock_now_ns();
     bool last = now_ns >= mesh->config->deadline_ns;
     uint32_t guests;
     int result = wait_all(mesh, now_ns, &guests);
 
     if (result < 0)
         return result;
-    now_ns = stream_now_ns();
+    now_ns = clock_now_ns();
     result = lobby_move(&mesh->lobby, mesh->polls, now_ns, admit, mesh);
     if (result < 0)
         return result;

@@ -12,8 +12,8 @@
  * nothing to gain from lines that it owns (perf/README.md has the numbers).
  */
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "past.h"
 #include "shm_inside.h"
 
@@ -28,22 +28,14 @@ enum {
     ALONE = 16, /* copies in which nothing large came; more than a window */
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 /* Copies through the cache, and sees how long it takes. */
 static void copy_timed(struct shm_copying *copying, void *to, const void *from,
                        size_t bytes, uint32_t slow_mb_s)
 {
-    uint64_t began = now_ns();
+    uint64_t began = clock_now_ns();
 
     memcpy(to, from, bytes);
-    if (1000 * bytes >= slow_mb_s * (now_ns() - began)) {
+    if (1000 * bytes >= slow_mb_s * (clock_now_ns() - began)) {
         copying->slow = 0;
     } else if (++copying->slow == SLOW_RUN) {
         copying->slow = 0;

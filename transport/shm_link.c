@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "memory.h"
 #include "shm.h"
 #include "stream.h"
@@ -380,7 +381,7 @@ int shm_links_exchange(struct shm_link *links, uint32_t ranks,
         return -ENOMEM;
     while ((count = meet_all(links, ranks, layout, page, waiting, &crowded,
                              &failure)) > 0) {
-        uint64_t now = stream_now_ns();
+        uint64_t now = clock_now_ns();
 
         if (now >= deadline_ns)
             break;

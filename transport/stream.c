@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "clock.h"
 #include "stream.h"
 
 /* What a failed send() or recv() means: 0 is "not now". */

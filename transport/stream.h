@@ -8,26 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
-
-enum { NS_PER_MS = 1000000 };
-
-/* CLOCK_MONOTONIC, the clock of every deadline here. */
-static inline uint64_t stream_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* `now_ns` + `wait_ms`, or the end of time where that would wrap. */
-static inline uint64_t stream_later_ns(uint64_t now_ns, uint64_t wait_ms)
-{
-    uint64_t room_ms = (UINT64_MAX - now_ns) / NS_PER_MS;
-
-    return wait_ms > room_ms ? UINT64_MAX : now_ns + wait_ms * NS_PER_MS;
-}
 
 /* Integers on the wire are little-endian. */
 static inline void stream_store32(uint8_t bytes[4], uint32_t value)

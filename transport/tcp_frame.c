@@ -9,8 +9,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "tcp.h"
 
 enum {
@@ -264,20 +264,12 @@ static ssize_t splice_now(struct endpoint *endpoint, struct tcp_link *link)
                       outside->bytes - first_bytes);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static ssize_t copy_now(struct endpoint *endpoint, struct tcp_link *link)
 {
     bool timed = link->frames_count > 0 &&
                  le32toh(frame_at(endpoint, link, 0)->bytes) >= TIMED_BYTES;
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    uint64_t began = timed ? now_ns() : 0;
+    uint64_t began = timed ? clock_now_ns() : 0;
     ssize_t sent;
 
     if (tcp_gather(endpoint, link))
@@ -286,7 +278,7 @@ static ssize_t copy_now(struct endpoint *endpoint, struct tcp_link *link)
     if (sent < 0)
         return -errno;
     if (timed && sent >= TIMED_BYTES)
-        tcp_copied(link, (size_t)sent, now_ns() - began);
+        tcp_copied(link, (size_t)sent, clock_now_ns() - began);
     return sent;
 }
 

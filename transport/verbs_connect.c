@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "mesh.h"
-#include "stream.h"
 #include "verbs.h"
 #include "verbs_transport.h"
 
@@ -179,7 +179,7 @@ static int link_peers(struct endpoint *endpoint, struct meeting *meeting,
                       bool *wanted, uint64_t deadline_ns)
 {
     int made = make_links(endpoint, meeting);
-    uint64_t now_ns = stream_now_ns();
+    uint64_t now_ns = clock_now_ns();
     /* A route that is not found leaves time to meet the other peers. */
     uint64_t routes_ns = now_ns < deadline_ns
                              ? deadline_ns - (deadline_ns - now_ns) / 4

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "stream.h"
 #include "verbs.h"
 
@@ -264,7 +265,7 @@ int verbs_links_exchange(struct endpoint *endpoint,
     }
     while (waiting != NULL &&
            (count = meet_all(endpoint, routes, waiting, &failure)) > 0) {
-        uint64_t now_ns = stream_now_ns();
+        uint64_t now_ns = clock_now_ns();
 
         if (now_ns >= deadline_ns)
             break;

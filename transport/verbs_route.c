@@ -14,6 +14,7 @@
 #include <rdma/rdma_cma.h>
 #include <string.h>
 
+#include "clock.h"
 #include "stream.h"
 
 enum { TRY_MS = 1000, PAUSE_MS = 50 };
@@ -151,8 +152,8 @@ int verbs_routes_resolve(const struct verbs_device *device,
         resolver.missing += routes[i].wanted;
     for (;;) {
         struct pollfd waited = {.fd = resolver.channel->fd, .events = POLLIN};
-        uint64_t now_ns = stream_now_ns();
-        uint64_t again_ns = stream_later_ns(now_ns, PAUSE_MS);
+        uint64_t now_ns = clock_now_ns();
+        uint64_t again_ns = clock_later_ns(now_ns, PAUSE_MS);
 
         take_events(&resolver);
         if (resolver.missing == 0 || now_ns >= deadline_ns)

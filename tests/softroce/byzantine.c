@@ -21,7 +21,7 @@
 
 #include <ballot.h>
 
-#include "../../transport/stream.h"
+#include "../../transport/clock.h"
 
 /* Fewer than a window, whose slots have the keys that were offered. */
 enum { VOTES_BEFORE = 5 };
@@ -58,12 +58,12 @@ uint64_t deadline_ns(double seconds)
     const char *text = getenv("BALLOT_TEST_SLOW");
     double slow = text == NULL ? 1 : strtod(text, NULL);
 
-    return stream_now_ns() + (uint64_t)(seconds * (slow < 1 ? 1 : slow) * 1e9);
+    return clock_now_ns() + (uint64_t)(seconds * (slow < 1 ? 1 : slow) * 1e9);
 }
 
 bool is_past(uint64_t at_ns)
 {
-    return stream_now_ns() >= at_ns;
+    return clock_now_ns() >= at_ns;
 }
 
 /* ---- The whole ---- */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../../transport/bootstrap.h"
+#include "../../transport/clock.h"
 #include "../../transport/dialer.h"
 #include "../../transport/mesh.h"
 #include "../../transport/stream.h"
@@ -184,7 +185,7 @@ static void vanish_from(const struct mesh_config *config,
         struct pollfd waited = {.fd = dialer.descriptor,
                                 .events = dialer.events};
 
-        if (dialer_move(&dialer, stream_now_ns())) {
+        if (dialer_move(&dialer, clock_now_ns())) {
             close(dialer_take(&dialer));
             early_done++;
             break;

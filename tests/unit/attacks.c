@@ -12,8 +12,8 @@
 
 #include "attacks.h"
 #include "crowd.h"
+#include "transport/clock.h"
 #include "transport/dialer.h"
-#include "transport/stream.h"
 
 enum {
     TRIES = 20, /* connections of most attacks */
@@ -196,15 +196,15 @@ static void replay(const struct target *target)
 static void intrude(const struct target *target,
                     const struct handshake_config *config)
 {
-    uint64_t until_ns = stream_later_ns(stream_now_ns(), INTRUDE_MS);
+    uint64_t until_ns = clock_later_ns(clock_now_ns(), INTRUDE_MS);
     struct dialer dialer;
 
     dialer_start(&dialer, (const struct sockaddr *)&target->address,
                  target->address_bytes, config);
-    while (stream_now_ns() < until_ns) {
+    while (clock_now_ns() < until_ns) {
         struct pollfd polled = {.fd = -1, .events = POLLIN};
 
-        if (dialer_move(&dialer, stream_now_ns()))
+        if (dialer_move(&dialer, clock_now_ns()))
             close(dialer_take(&dialer));
         polled.fd = dialer.descriptor;
         poll(&polled, 1, 5);

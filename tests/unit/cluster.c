@@ -14,14 +14,6 @@
 
 const struct credentials cluster_credentials = {.key = {3, 1, 4, 1, 5}};
 
-uint64_t clock_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 uint64_t clock_in_ms(uint64_t ms)
 {
     return clock_now_ns() + ms * 1000000u;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "transport/clock.h"
 #include "transport/handshake.h"
 #include "transport/transport.h"
 
@@ -32,7 +33,6 @@ struct joiner {
 
 extern const struct credentials cluster_credentials;
 
-uint64_t clock_now_ns(void);
 uint64_t clock_in_ms(uint64_t ms);
 void clock_sleep_ms(long ms);
 

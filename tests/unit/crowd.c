@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "crowd.h"
-#include "transport/stream.h"
+#include "transport/clock.h"
 
 const struct credentials crowd_key = {.key = {1, 2, 3, [31] = 4}};
 const struct credentials crowd_other_key = {.key = {1, 2, 3, [31] = 5}};
@@ -69,7 +69,7 @@ void crowd_prepare(struct joiner *joiners, uint32_t count, uint32_t timeout_ms)
 static void *run(void *context)
 {
     struct joiner *joiner = context;
-    uint64_t from_ns = stream_now_ns();
+    uint64_t from_ns = clock_now_ns();
     uint8_t record[RECORD_BYTES_MAX];
 
     memset(record, (int)(joiner->record_seed + joiner->rank), sizeof(record));
@@ -77,9 +77,8 @@ static void *run(void *context)
         (const struct sockaddr *)&joiner->root, joiner->root_bytes,
         joiner->credentials, joiner->rank, joiner->ranks, record,
         joiner->record_bytes, joiner->table, &joiner->epoch,
-        stream_later_ns(from_ns, joiner->timeout_ms), joiner->bell,
-        joiner->why);
-    joiner->took_ms = (uint32_t)((stream_now_ns() - from_ns) / NS_PER_MS);
+        clock_later_ns(from_ns, joiner->timeout_ms), joiner->bell, joiner->why);
+    joiner->took_ms = (uint32_t)((clock_now_ns() - from_ns) / NS_PER_MS);
     return NULL;
 }
 
@@ -164,7 +163,7 @@ static void *make_mesh(void *context)
 {
     struct mesher *mesher = context;
     const struct handshake_config *handshake = &mesher->config.handshake;
-    uint64_t from_ns = stream_now_ns();
+    uint64_t from_ns = clock_now_ns();
 
     for (uint32_t i = 0; i < handshake->ranks; i++) {
         mesher->peers[i].address = mesher->all[i].address;
@@ -172,10 +171,10 @@ static void *make_mesh(void *context)
         mesher->peers[i].wanted = i != handshake->rank;
         mesher->peers[i].descriptor = -1;
     }
-    mesher->config.deadline_ns = stream_later_ns(from_ns, mesher->timeout_ms);
+    mesher->config.deadline_ns = clock_later_ns(from_ns, mesher->timeout_ms);
     mesher->result =
         mesh_connect(&mesher->config, mesher->peers, &mesher->strangers);
-    mesher->took_ms = (uint32_t)((stream_now_ns() - from_ns) / NS_PER_MS);
+    mesher->took_ms = (uint32_t)((clock_now_ns() - from_ns) / NS_PER_MS);
     return NULL;
 }
 
@@ -242,11 +241,11 @@ uint32_t crowd_descriptors(void)
 
 uint32_t crowd_settled_descriptors(uint32_t expected)
 {
-    uint64_t until_ns = stream_later_ns(stream_now_ns(), 1000);
+    uint64_t until_ns = clock_later_ns(clock_now_ns(), 1000);
     uint32_t count;
 
     while ((count = crowd_descriptors()) > expected &&
-           stream_now_ns() < until_ns)
+           clock_now_ns() < until_ns)
         crowd_sleep_ms(5);
     return count;
 }

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "transport/clock.h"
 #include "transport/memory.h"
 #include "transport/mesh.h"
-#include "transport/stream.h"
 
 static const struct credentials credentials = {.key = {2, 7}};
 const struct transport *const shm = &transport_shm;
@@ -33,7 +33,7 @@ static int liar_page_descriptor;
 
 uint64_t in_ms(uint64_t ms)
 {
-    return stream_later_ns(stream_now_ns(), ms);
+    return clock_later_ns(clock_now_ns(), ms);
 }
 
 void party_open(struct party *party, uint32_t rank)
@@ -139,7 +139,7 @@ struct event next_event(struct endpoint *endpoint)
     struct event event;
 
     while (shm->poll(endpoint, &event, 1) == 0)
-        assert_true(stream_now_ns() < deadline_ns);
+        assert_true(clock_now_ns() < deadline_ns);
     return event;
 }
 

@@ -20,6 +20,7 @@
 
 #include "crowd.h"
 #include "transport/bootstrap.h"
+#include "transport/clock.h"
 #include "transport/dialer.h"
 #include "transport/exchange.h"
 #include "transport/stream.h"
@@ -51,18 +52,18 @@ static int prove(const struct joiner *joiner)
         .rank = joiner->rank,
         .ranks = joiner->ranks,
     };
-    uint64_t until_ns = stream_later_ns(stream_now_ns(), 2000);
+    uint64_t until_ns = clock_later_ns(clock_now_ns(), 2000);
     struct dialer dialer;
 
     dialer_start(&dialer, (const struct sockaddr *)&joiner->root,
                  joiner->root_bytes, &config);
-    while (!dialer_move(&dialer, stream_now_ns())) {
+    while (!dialer_move(&dialer, clock_now_ns())) {
         struct pollfd polled = {
             .fd = dialer.descriptor,
             .events = dialer.events,
         };
 
-        assert_true(stream_now_ns() < until_ns);
+        assert_true(clock_now_ns() < until_ns);
         poll(&polled, 1, 10);
     }
     return dialer_take(&dialer);
@@ -175,7 +176,7 @@ static void a_root_keeps_its_own_deadline(void **state)
 
     (void)state;
     crowd_prepare(joiners, 2, 5000);
-    root = crowd_root(joiners, 2, stream_later_ns(stream_now_ns(), 300));
+    root = crowd_root(joiners, 2, clock_later_ns(clock_now_ns(), 300));
     crowd_run(joiners, 1);
     expect(&joiners[0], -ETIMEDOUT, "missing: 1 of 2 ranks");
     assert_in_range(joiners[0].took_ms, 100, 2000);

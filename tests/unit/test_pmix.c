@@ -77,14 +77,14 @@ static void without_a_launcher_there_is_an_error(void **state)
     char why[ERROR_BYTES] = "";
     uint8_t byte = 0;
     int ranks = -7;
-    int rc = pmix_size(&ranks, engine_now() + 5 * UINT64_C(1000000000), why);
+    int rc = pmix_size(&ranks, clock_now_ns() + 5 * UINT64_C(1000000000), why);
 
     (void)state;
     if (rc != -ENOSYS)
         assert_int_equal(rc, -EPROTO);
     assert_int_equal(ranks, -7);
     assert_non_null(strstr(why, "BALLOT_ROOT=host:port"));
-    rc = pmix_share(&byte, 1, 0, engine_now(), why);
+    rc = pmix_share(&byte, 1, 0, clock_now_ns(), why);
     assert_true(rc == -ENOSYS || rc == -EPROTO);
 }
 

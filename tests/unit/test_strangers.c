@@ -18,6 +18,7 @@
 
 #include "attacks.h"
 #include "crowd.h"
+#include "transport/clock.h"
 #include "transport/stream.h"
 
 /* The last rank comes when an attack has struck: all are connected so soon. */
@@ -48,13 +49,13 @@ static struct attacker attacker;
 /* Returns when all its connections are made. */
 static void begin(void)
 {
-    uint64_t until_ns = stream_later_ns(stream_now_ns(), 10000);
+    uint64_t until_ns = clock_later_ns(clock_now_ns(), 10000);
 
     atomic_store(&attack_is_over, false);
     atomic_store(&attack_has_struck, false);
     assert_int_equal(pthread_create(&attacker.thread, NULL, attack, &attacker),
                      0);
-    while (!atomic_load(&attack_has_struck) && stream_now_ns() < until_ns)
+    while (!atomic_load(&attack_has_struck) && clock_now_ns() < until_ns)
         crowd_sleep_ms(1);
 }
 
@@ -67,10 +68,10 @@ static void end(void)
 static uint64_t count_strangers(const struct bootstrap_root *root,
                                 uint64_t expected)
 {
-    uint64_t until_ns = stream_later_ns(stream_now_ns(), LIMIT_MS);
+    uint64_t until_ns = clock_later_ns(clock_now_ns(), LIMIT_MS);
 
     while (bootstrap_root_strangers(root) < expected &&
-           stream_now_ns() < until_ns)
+           clock_now_ns() < until_ns)
         crowd_sleep_ms(5);
     return bootstrap_root_strangers(root);
 }
@@ -131,11 +132,11 @@ static void attack_mesh(const struct attack *chosen, int family)
     for (uint32_t i = 0; i < ATTACK_RANKS - 1; i++)
         crowd_mesh_start(&meshers[i]);
     begin();
-    from_ns = stream_now_ns();
+    from_ns = clock_now_ns();
     crowd_mesh_start(&meshers[ATTACK_RANKS - 1]);
     for (uint32_t i = 0; i < ATTACK_RANKS; i++)
         crowd_mesh_wait(&meshers[i]);
-    if (stream_now_ns() > stream_later_ns(from_ns, LIMIT_MS))
+    if (clock_now_ns() > clock_later_ns(from_ns, LIMIT_MS))
         fail_msg("%s: the mesh took too long", chosen->name);
     end();
     crowd_mesh_check(meshers, ATTACK_RANKS);
@@ -164,7 +165,7 @@ static void a_slow_stranger_is_cut_off_in_time(void **state)
 {
     struct handshake_config config = {&crowd_key, PURPOSE_BOOTSTRAP, 0,
                                       ATTACK_RANKS, 0};
-    uint64_t from_ns = stream_now_ns();
+    uint64_t from_ns = clock_now_ns();
     uint8_t hello[HELLO_BYTES] = {0};
     struct bootstrap_root *root;
     struct target target;
@@ -180,7 +181,7 @@ static void a_slow_stranger_is_cut_off_in_time(void **state)
         attack_say(descriptor, hello + i, 1);
         crowd_sleep_ms(125);
     }
-    assert_in_range((stream_now_ns() - from_ns) / NS_PER_MS,
+    assert_in_range((clock_now_ns() - from_ns) / NS_PER_MS,
                     HANDSHAKE_TIMEOUT_MS - 200, HANDSHAKE_TIMEOUT_MS + 1500);
     assert_int_equal(bootstrap_root_strangers(root), 1);
     close(descriptor);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "transport/stream.h"
+#include "transport/clock.h"
 #include "verbs_rig.h"
 
 enum { SLOTS = 6, SLOT_BYTES = 1024 };
@@ -299,14 +299,14 @@ static void write_early(void)
 {
     static const struct write usual = {"", 0, 0, 64,
                                        IBV_WR_RDMA_WRITE_WITH_IMM};
-    uint64_t until_ns = stream_later_ns(stream_now_ns(), 2000);
+    uint64_t until_ns = clock_later_ns(clock_now_ns(), 2000);
     struct ibv_qp *pair = early == NULL ? NULL : rig_pair(early, 1, 0);
     struct ibv_sge piece;
     struct ibv_send_wr wr, *bad;
 
     if (pair == NULL || pair->state != IBV_QPS_RTS)
         return;
-    while (!fake_reaches_peer(pair) && stream_now_ns() < until_ns)
+    while (!fake_reaches_peer(pair) && clock_now_ns() < until_ns)
         ;
     wr = write_of(early, &piece, &usual);
     (void)ibv_post_send(pair, &wr, &bad);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "fake_wraps.h"
+#include "transport/clock.h"
 #include "transport/handshake.h"
 #include "transport/stream.h"
 #include "verbs_rig.h"
@@ -127,7 +128,7 @@ static void *join(void *argument)
         lie = &rig->lie;
     rig->connected[rank] = transport_verbs.connect(
         rig->endpoints[rank], rig->table, rig->wanted[rank], EPOCH,
-        stream_later_ns(stream_now_ns(), rig->patience_ms * (1 + stays)));
+        clock_later_ns(clock_now_ns(), rig->patience_ms * (1 + stays)));
     if (rank == 0)
         rig->failed = fake_stop_failing();
     return NULL;

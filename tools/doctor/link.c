@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../transport/stream.h"
+#include "../../transport/clock.h"
 
 enum {
     SPINS = 2000,          /* polls before other threads have their turn */
@@ -47,7 +47,7 @@ int tried_fail(struct tried_link *link, int error, const char *format, ...)
 
 static bool is_late(const struct tried_link *link)
 {
-    return stream_now_ns() >= link->deadline_ns;
+    return clock_now_ns() >= link->deadline_ns;
 }
 
 static void sleep_until_something(struct tried_link *link)
@@ -85,7 +85,7 @@ static int take_event(struct tried_link *link, struct event *event,
 int tried_wait(struct tried_link *link, struct event *event,
                const char *awaited)
 {
-    uint64_t sleep_ns = stream_now_ns() + AWAKE_NS;
+    uint64_t sleep_ns = clock_now_ns() + AWAKE_NS;
     uint32_t spins = 0;
 
     for (;;) {
@@ -101,7 +101,7 @@ int tried_wait(struct tried_link *link, struct event *event,
                               awaited);
         if (++spins < SPINS)
             continue;
-        if (stream_now_ns() < sleep_ns)
+        if (clock_now_ns() < sleep_ns)
             sched_yield();
         else
             sleep_until_something(link);

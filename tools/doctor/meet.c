@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../transport/stream.h"
+#include "../../transport/clock.h"
 
 enum { MAGIC = 0x72696170 /* "pair" */ };
 
@@ -81,8 +81,8 @@ static int open_root(struct pair *pair)
     static const char *const any[] = {"[::]", "0.0.0.0"};
     const char *interface = getenv("BALLOT_SOCKET_IFNAME");
     uint16_t port = pair->options->port;
-    uint64_t deadline_ns = stream_later_ns(
-        stream_now_ns(), pair->options->wait_ms + pair->options->stage_ms);
+    uint64_t deadline_ns = clock_later_ns(
+        clock_now_ns(), pair->options->wait_ms + pair->options->stage_ms);
     char *why = pair->result->why;
     int rc = -EAFNOSUPPORT;
 
@@ -155,7 +155,7 @@ static int meet(struct pair *pair, const void *ours, void *both, size_t bytes,
     int rc = bootstrap_join(
         (struct sockaddr *)&pair->address, pair->address_bytes,
         &pair->credentials, pair->rank, SIDES, ours, bytes, both, &pair->epoch,
-        stream_later_ns(stream_now_ns(), wait_ms), -1, pair->result->why);
+        clock_later_ns(clock_now_ns(), wait_ms), -1, pair->result->why);
 
     if (rc == 0)
         return 0;

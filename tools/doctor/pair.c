@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../transport/clock.h"
 #include "../../transport/shm.h"
-#include "../../transport/stream.h"
 #include "meet.h"
 
 /* What a side found of one transport. */
@@ -47,8 +47,7 @@ static void run_stage(struct pair *pair, uint32_t t, struct tried_link *link,
         .endpoint = pair->endpoints[t],
         .peer = other(pair),
         .slot_bytes = TRIAL_SLOT_BYTES,
-        .deadline_ns =
-            stream_later_ns(stream_now_ns(), pair->options->stage_ms),
+        .deadline_ns = clock_later_ns(clock_now_ns(), pair->options->stage_ms),
     };
     for (int s = 0; s < SIDES; s++)
         table[s] = pair->offers[s].addresses[t];
@@ -84,7 +83,7 @@ static int swap(struct pair *pair, uint32_t turn, const struct finding *ours,
 {
     /* It may have to wait for its deadline where we failed at once. */
     pair->control.deadline_ns =
-        stream_later_ns(stream_now_ns(), 2 * pair->options->stage_ms);
+        clock_later_ns(clock_now_ns(), 2 * pair->options->stage_ms);
     return tried_swap(&pair->control, 1 + turn % 2, ours, theirs,
                       sizeof(*ours));
 }

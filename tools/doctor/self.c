@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "../../transport/bootstrap.h"
+#include "../../transport/clock.h"
 #include "../../transport/handshake.h"
-#include "../../transport/stream.h"
 
 enum { SIDES = 2, EPOCH = 1 };
 
@@ -116,8 +116,7 @@ static void try_transport(struct self_result *result,
         sides[s].link.transport = transport;
         sides[s].link.peer = SIDES - 1 - s;
         sides[s].link.slot_bytes = TRIAL_SELF_SLOT_BYTES;
-        sides[s].link.deadline_ns =
-            stream_later_ns(stream_now_ns(), timeout_ms);
+        sides[s].link.deadline_ns = clock_later_ns(clock_now_ns(), timeout_ms);
         sides[s].table = table;
         sides[s].drives = s == 1;
         rc = open_side(&sides[s], transport, s, &table[s]);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../transport/stream.h"
+#include "../../transport/clock.h"
 
 enum {
     MAGIC = 0x726f7464, /* "dtor" */
@@ -134,20 +134,20 @@ static int drive_pings(struct trial *trial, uint64_t *number)
 {
     static const double half_us = 2000;
     uint64_t *round_ns = calloc(PINGS_MAX, sizeof(*round_ns));
-    uint64_t end_ns = stream_later_ns(stream_now_ns(), PINGS_MS);
+    uint64_t end_ns = clock_later_ns(clock_now_ns(), PINGS_MS);
     uint32_t count = 0;
     int rc =
         round_ns == NULL ? tried_fail(trial->link, -ENOMEM, "no memory") : 0;
 
     while (rc == 0 && count < PINGS_MAX) {
-        uint64_t begun_ns = stream_now_ns();
+        uint64_t begun_ns = clock_now_ns();
 
         if (count > 0 && begun_ns >= end_ns)
             break;
         rc = send_message(trial, 0, KIND_PING, *number, TRIAL_PING_BYTES);
         if (rc == 0)
             rc = expect(trial, 0, KIND_PING, *number);
-        round_ns[count++] = stream_now_ns() - begun_ns;
+        round_ns[count++] = clock_now_ns() - begun_ns;
         ++*number;
     }
     if (rc == 0) {
@@ -166,15 +166,15 @@ static uint32_t large_slot(uint64_t number)
 
 static int drive_large(struct trial *trial, uint64_t *number)
 {
-    uint64_t begun_ns = stream_now_ns();
-    uint64_t end_ns = stream_later_ns(begun_ns, LARGE_MS);
+    uint64_t begun_ns = clock_now_ns();
+    uint64_t end_ns = clock_later_ns(begun_ns, LARGE_MS);
     uint64_t first = *number, answered = *number;
     int rc = 0;
 
     while (rc == 0) {
         uint64_t sent = *number - first;
         bool more =
-            sent < LARGE_MIN || (sent < LARGE_MAX && stream_now_ns() < end_ns);
+            sent < LARGE_MIN || (sent < LARGE_MAX && clock_now_ns() < end_ns);
 
         if (more && *number - answered < LARGE_UNDER_WAY) {
             rc = send_message(trial, large_slot(*number), KIND_LARGE, *number,
@@ -189,7 +189,7 @@ static int drive_large(struct trial *trial, uint64_t *number)
     }
     trial->times->bytes = (*number - first) * trial->link->slot_bytes;
     trial->times->bandwidth_gbs =
-        (double)trial->times->bytes / (double)(stream_now_ns() - begun_ns);
+        (double)trial->times->bytes / (double)(clock_now_ns() - begun_ns);
     return rc;
 }
 
