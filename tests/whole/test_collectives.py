@@ -4,8 +4,11 @@
 in place and not, 1 to 17 ranks, against another computation; and on several
 communicators at once.
 
-test_collectives.py BUILD-FOLDER [shm|tcp|verbs] [full] [ranks=FIRST-LAST]: a
-sample by a seed, or all of it, which takes minutes; with so many ranks.
+test_collectives.py BUILD-FOLDER [shm|tcp|verbs] [full] [ranks=FIRST-LAST]
+                    [one_of=N] [count_max=N]:
+a sample by a seed, or all of it with up to 5 ranks and one call of as many as
+there are ranks with more, which takes minutes; with so many ranks; and of the
+full one, one call of N, no count above N.
 """
 
 import os
@@ -17,10 +20,10 @@ from whole import (EPROTO, ETIMEDOUT, PATIENCE_S, SLOW, Job, check, done,
 
 EAGAIN = -11
 full = "full" in sys.argv[3:]
-first, last = next((map(int, word[6:].split("-")) for word in sys.argv[3:]
-                    if word.startswith("ranks=")), (1, 17))
+words = dict(word.split("=") for word in sys.argv[3:] if "=" in word)
+first, last = map(int, words.get("ranks", "1-17").split("-"))
+most = [f"count_max={words['count_max']}"] if "count_max" in words else []
 seed = int(os.environ.get("BALLOT_TEST_SEED", "1"))
-digests = {}
 
 
 def run(ranks, *arguments, scenario="collectives", **settings):
@@ -118,8 +121,8 @@ for ranks in (3,) if sanitized else (3, 4, 7) if full else (2, 3):
               scenario="beside", ways=beside)
 if full:
     for ranks in range(first, last + 1):
-        one_of = 1 if ranks <= 5 else ranks
-        alike(ranks, f"one_of={one_of}", "together=200", ways=beside)
+        one_of = words.get("one_of", 1 if ranks <= 5 else ranks)
+        alike(ranks, f"one_of={one_of}", "together=200", *most, ways=beside)
 else:
     for ranks in (2, 4) if sanitized else (1, 2, 3, 4, 7):
         alike(ranks, f"one_of={40 * ranks}", "count_max=30011", ways=beside)
