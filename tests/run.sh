@@ -14,8 +14,9 @@ Installs with apt what is missing, then builds and tests in build/:
   --install-only  only install what build and tests need
   --full          without limit of time: also clang 14, its format check, a
                   minute of libFuzzer, the portable kernels alone, 10,000
-                  simulation seeds, every attack on redundant rounds, 10,000
-                  programs of collectives, a tenth of all flows, mutants"
+                  simulation seeds, every attack on redundant rounds, every
+                  collective of up to 17 ranks, 10,000 programs of them, a
+                  tenth of all flows, mutants"
 
 full=false
 install_only=false
@@ -126,6 +127,8 @@ if "$full"; then
     BALLOT_KERNELS=portable test_in portable release \
         -L '^(unit|contract|whole)$'
     for transport in shm tcp; do
+        stage "collectives_$transport" python3 -B \
+            tests/whole/test_collectives.py build/release "$transport" full
         stage "aspis_$transport" python3 -B tests/whole/test_aspis.py \
             build/release "$transport" every
         stage "programs_$transport" python3 -B tests/whole/test_programs.py \
