@@ -7,10 +7,10 @@
 # follow each other: how near cores are to each other changes in a virtual
 # machine within seconds, so what is compared has to be close in time. Ranks
 # that have a core each are bound to it, but for Gloo's, which have two threads.
-# Where ranks are more than cores, ballot's neighbours share one (ballot-run --bind core); Open MPI runs twice,
-# bound like that and not at all, and its better time counts. Each library waits
-# as it does by itself: with more ranks than cores, Open MPI gives way to others
-# while it waits, and MPICH does not.
+# Where ranks are more than cores, ballot's neighbours share one (ballot-run
+# --bind core); Open MPI runs twice, bound like that and not at all, and its
+# better time counts. Each library waits as it does by itself: with more ranks
+# than cores, Open MPI gives way to others while it waits, and MPICH does not.
 
 if [ -z "$sizes" ]; then
     if [ "$quick" -eq 1 ]; then
